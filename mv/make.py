@@ -1,0 +1,395 @@
+"""The film on one page: analyze, direct, generate, assemble.
+
+    analysis = analyze("song.mp3")
+    plan = direct(analysis, "song.mp3", theme="neon night")
+    plan = generate(plan, model="mv-mini")
+    assemble(plan, "film.mp4")
+
+Each song has a work folder, projects/<song>-<hash>/ (or under MV_HOME): the song as uploaded, analysis.json, plan.json
+and takes/. A second run finds there what the first one made. Plans in memory hold absolute paths, plans on disk hold
+paths relative to their own folder where they can, so that a project folder may be moved.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from mv import assembly, generation
+from mv.errors import AudioError, InputError
+from mv.generation import Conditions, Progress, Renderer
+from mv.schema import Analysis, Brief, Reason, Timeline, dump_compact
+from mv.timing import parse_fps
+
+# Preset: aspect: (width, height) in pixels. Models draw in blocks of 32 pixels, so a size whose sides do not fall on
+# them takes the nearest shape there is: draft 1.80 and hd 1.82 instead of 1.78, large 1.73 as Wan's own 480p.
+SIZES = {
+    "draft": {"16:9": (288, 160), "9:16": (160, 288), "1:1": (224, 224)},
+    "standard": {"16:9": (512, 288), "9:16": (288, 512), "1:1": (384, 384)},
+    "large": {"16:9": (832, 480), "9:16": (480, 832), "1:1": (640, 640)},
+    "hd": {"16:9": (1280, 704), "9:16": (704, 1280), "1:1": (960, 960)},
+}
+ASPECTS = tuple(SIZES["standard"])
+
+
+@dataclass(frozen=True)
+class Step:
+    """Progress of the whole: stage is listen, direct, generate or assemble; share 0..1 of it; text for people."""
+
+    stage: str
+    share: float
+    text: str = ""
+
+
+OnStep = Callable[[Step], None]
+
+
+def make_film(
+    song: str | Path,
+    output: str | Path,
+    *,
+    model: str | Renderer = "mv-mini",
+    steps: int | None = None,
+    fresh: bool = False,
+    on_step: OnStep = lambda step: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    **wishes,
+) -> Path:
+    """Song in, film out. wishes as for `direct`. Run again after a stop, it goes on where it was; fresh: anew.
+
+    Raises AudioError, InputError, OutputError, ModelError, Cancelled.
+    """
+    output = assembly.check_output(output, song)
+    check_wishes(**wishes)
+    project_folder(song)  # a missing song is told before a model is loaded
+    renderer = load_model(model, steps)
+    plan = plan_film(song, fresh=fresh, on_step=on_step, **wishes)
+    project_plan = Path(plan.analysis).with_name("plan.json")
+    _keep_edited(project_plan)
+    save_plan(plan, project_plan)
+    plan = generate(plan, renderer, fresh=fresh, on_progress=stage_progress(on_step), cancelled=cancelled)
+    save_plan(plan, project_plan)
+    return assemble(plan, output, on_progress=lambda share: on_step(Step("assemble", share)), cancelled=cancelled)
+
+
+def plan_film(song: str | Path, *, fresh: bool = False, on_step: OnStep = lambda step: None, **wishes) -> Timeline:
+    """analyze and direct in one; the analysis of an earlier run is used again unless fresh."""
+    check_wishes(**wishes)
+    analysis = None if fresh else _known_analysis(project_folder(song))
+    if analysis is None:
+        on_step(Step("listen", 0.0))
+        analysis = analyze(song, lambda share, *_: on_step(Step("listen", share)))
+    on_step(Step("listen", 1.0))
+    on_step(Step("direct", 0.0))
+    plan = direct(analysis, song, **wishes)
+    on_step(Step("direct", 1.0, f"{len(plan.shots)} shots"))
+    return plan
+
+
+def analyze(song: str | Path, on_progress: Callable[[float], None] | None = None) -> Analysis:
+    """Everything heard in a song. Raises AudioError."""
+    from mv import analysis
+
+    return analysis.analyze(song, on_progress)
+
+
+def direct(
+    analysis: Analysis,
+    song: str | Path,
+    *,
+    theme: str = "",
+    image: str | Path | None = None,
+    lyrics: str | Path | None = None,
+    aspect: str = "16:9",
+    fps: str | int | Fraction = 24,
+    size: str = "standard",
+    seed: int = 0,
+) -> Timeline:
+    """The shot plan of a film for this song; makes the song's work folder.
+
+    theme: what it should look like, in words. image: its dominant colour becomes the light where the theme names none.
+    lyrics: LRC, or plain text. aspect: 16:9, 9:16 or 1:1. size: a key of SIZES. Raises InputError, OutputError.
+    """
+    import director
+
+    width, height = picture_size(size, aspect)
+    fps = parse_fps(fps)
+    lines = _read_words(lyrics, analysis.duration)
+    brief = Brief(theme=theme, image=_text(image), lyrics=_text(lyrics), seed=_check_seed(seed))
+    asked, reasons = _with_image_light(brief)
+    project = _open_project(song)
+    brief = brief.model_copy(update={"image": _keep(image, project), "lyrics": _keep(lyrics, project)})
+    analysis = analysis.model_copy(update={"lyrics": lines or analysis.lyrics})
+    path = _save_analysis(analysis, project, lyrics=bool(lines))
+    plan = director.direct(
+        analysis,
+        asked.model_copy(update={"image": brief.image, "lyrics": brief.lyrics}),
+        song=str(project / Path(song).name),
+        analysis_path=str(path),
+        fps=fps,
+        width=width,
+        height=height,
+    )
+    shots = [shot.model_copy(update={"reasons": [*shot.reasons, *reasons]}) for shot in plan.shots]
+    return plan.model_copy(update={"brief": brief, "shots": shots})
+
+
+def generate(
+    plan: Timeline,
+    model: str | Renderer = "mv-mini",
+    steps: int | None = None,
+    *,
+    fresh: bool = False,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Timeline:
+    """The plan with a take for every shot; takes of an earlier run are used again unless fresh.
+
+    model: a name `python -m mv models` lists, "animatic", or any Renderer. steps: denoising steps; None: the
+    model's own number.
+    """
+    renderer, heard = load_model(model, steps), read_analysis(plan)
+    return generation.generate(
+        plan, lambda index: conditions(plan, index, heard), renderer, takes_dir(plan), on_progress, cancelled, fresh
+    )
+
+
+def assemble(
+    plan: Timeline,
+    output: str | Path,
+    on_progress: Callable[[float], None] = lambda share: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Path:
+    """Takes and song → the film, an mp4."""
+    return assembly.assemble(plan, plan.song, output, takes_dir(plan), on_progress=on_progress, cancelled=cancelled)
+
+
+# ---------------------------------------------------------------- between the stages
+
+
+def conditions(plan: Timeline, index: int, analysis: Analysis) -> Conditions:
+    """What a renderer is given for the shot with this index, handles included."""
+    from director.trajectories import trajectory
+
+    shot = plan.shots[index]
+    start, stop = plan.span(index)
+    return Conditions(
+        prompt=shot.prompt,
+        path=trajectory(plan, index, analysis),
+        audio=analysis.on_grid(plan.fps, start, stop - start),
+        fps=plan.fps,
+        width=plan.width,
+        height=plan.height,
+        seed=shot.seed,
+        reference=shot.reference,
+    )
+
+
+def load_model(model: str | Renderer, steps: int | None = None) -> Renderer:
+    """Raises ModelError for an unknown or incomplete model, InputError for steps that cannot be."""
+    if not isinstance(model, str):
+        return model
+    if steps is not None and steps < 1:
+        raise InputError(f"steps: expected 1 or more, got {steps}")
+    if model == "animatic":
+        from mv.animatic import AnimaticRenderer
+
+        return AnimaticRenderer()
+    from mv.model.catalog import load_renderer
+
+    return load_renderer(model, steps)
+
+
+def takes_dir(plan: Timeline) -> Path:
+    return Path(plan.analysis).parent / "takes"
+
+
+def read_analysis(plan: Timeline) -> Analysis:
+    return Analysis.load(plan.analysis)
+
+
+def stage_progress(on_step: OnStep) -> Callable[[Progress], None]:
+    """Reports a generation as a Step."""
+    return lambda p: on_step(Step("generate", p.share, f"shot {min(p.shots_done + 1, p.num_shots)} of {p.num_shots}"))
+
+
+# ---------------------------------------------------------------- wishes
+
+
+def check_wishes(*, image=None, lyrics=None, aspect="16:9", fps=24, size="standard", seed=0, theme="") -> None:
+    """Raise InputError for what `direct` would refuse, before minutes of listening."""
+    picture_size(size, aspect)
+    parse_fps(fps)
+    _check_seed(seed)
+    _with_image_light(Brief(theme=theme, image=_text(image)))
+    _read_words(lyrics, duration=float("inf"))
+
+
+def picture_size(size: str, aspect: str) -> tuple[int, int]:
+    """(width, height) in pixels."""
+    if size not in SIZES:
+        raise InputError(f"size: expected one of {', '.join(SIZES)}, got {size!r}")
+    if aspect not in SIZES[size]:
+        raise InputError(f"aspect: expected one of {', '.join(SIZES[size])}, got {aspect!r}")
+    return SIZES[size][aspect]
+
+
+def _check_seed(seed: int) -> int:
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed: expected 0 to {2**32 - 1}, got {seed}")
+    return seed
+
+
+def _read_words(lyrics: str | Path | None, duration: float):
+    from mv.lyrics import read_lyrics
+
+    return read_lyrics(lyrics, duration) if lyrics else []
+
+
+def _with_image_light(brief: Brief) -> tuple[Brief, list[Reason]]:
+    """The brief the director reads: the image's light in words, unless the theme already names a light."""
+    if brief.image is None:
+        return brief, []
+    from mv.reference import read_palette
+    from mv.world.vocabulary import Directions, understand
+
+    reading = read_palette(brief.image)
+    # What the theme leaves open comes out as the default: two defaults tell whether it does.
+    named = {understand(brief.theme, Directions(palette=default)).directions.palette for default in ("lime", "cyan")}
+    if len(named) == 1:
+        evidence = f"the theme names it, so the colours of {Path(brief.image).name} are not asked"
+        return brief, [Reason(decision="light", choice=named.pop(), evidence=evidence)]
+    if reading.palette is None:
+        return brief, [Reason(decision="light", choice="by the music", evidence=reading.evidence)]
+    theme = ", ".join(filter(None, [brief.theme, f"{reading.palette} light"]))
+    reason = Reason(decision="light", choice=reading.palette, evidence=reading.evidence)
+    return brief.model_copy(update={"theme": theme}), [reason]
+
+
+def _text(path: str | Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+# ---------------------------------------------------------------- work folders
+
+
+def projects_home() -> Path:
+    """Where the work folders stand: MV_HOME, else ./projects."""
+    return Path(os.environ.get("MV_HOME") or "projects").absolute()
+
+
+def project_folder(song: str | Path) -> Path:
+    """projects/<song>-<hash of its content>; nothing is made. Raises AudioError where the song cannot be read."""
+    song = Path(song)
+    name = re.sub(r"[^\w.-]+", "-", song.stem).strip("-.")[:60] or "song"
+    return projects_home() / f"{name}-{_hash(song)[:8]}"
+
+
+def _hash(song: Path) -> str:
+    try:
+        with song.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise AudioError(f"{song}: no such file; check the name of the song") from None
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{song}: cannot read the song: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _open_project(song: str | Path) -> Path:
+    folder = project_folder(song)
+    _keep(song, folder)
+    return folder
+
+
+def _keep(file: str | Path | None, folder: Path) -> str | None:
+    """Copy a file of the user's into the work folder, whole or not at all; returns the copy's path."""
+    from mv.video import whole_file
+
+    if file is None:
+        return None
+    source, copy = Path(file), folder / Path(file).name
+    if not copy.exists() or not _same(source, copy):
+        with whole_file(copy) as temporary:
+            shutil.copyfile(source, temporary)
+    return str(copy)
+
+
+def _same(a: Path, b: Path) -> bool:
+    return a.samefile(b) or (a.stat().st_size == b.stat().st_size and _hash(a) == _hash(b))
+
+
+def _save_analysis(analysis: Analysis, folder: Path, lyrics: bool) -> Path:
+    """analysis.json is what was heard; with words of the user's it takes a name of its own, so that other plans of the
+    song keep theirs."""
+    tag = f"-{hashlib.sha256(dump_compact(analysis).encode()).hexdigest()[:8]}" if lyrics else ""
+    path = folder / f"analysis{tag}.json"
+    analysis.save(path)
+    return path
+
+
+def _known_analysis(folder: Path) -> Analysis | None:
+    """The analysis of an earlier run, unless the analysing code has changed since."""
+    path = folder / "analysis.json"
+    here = Path(__file__).parent
+    sources = [here / "audio.py", here / "schema.py", *(here / "analysis").glob("*.py")]
+    try:
+        if path.stat().st_mtime > max(source.stat().st_mtime for source in sources):
+            return Analysis.load(path)
+    except (OSError, InputError):
+        pass  # none there, or not usable: listen again
+    return None
+
+
+# ---------------------------------------------------------------- plans on disk
+
+
+def save_plan(plan: Timeline, path: str | Path) -> None:
+    """Raises OutputError."""
+    folder = Path(path).absolute().parent
+    _with_paths(plan, lambda file: _inside(file, folder)).save(path)
+
+
+def load_plan(path: str | Path) -> Timeline:
+    """A plan with absolute paths, its song and analysis at hand. Raises InputError."""
+    folder = Path(path).absolute().parent
+    plan = _with_paths(Timeline.load(path), lambda file: str(folder / file))
+    for kind, file in (("song", plan.song), ("analysis", plan.analysis)):
+        if not Path(file).is_file():
+            raise InputError(f"{path}: its {kind} {file} is not there: put it back, or plan the song again")
+    return plan
+
+
+def _inside(file: str, folder: Path) -> str:
+    path = Path(file).absolute()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
+def _with_paths(plan: Timeline, change: Callable[[str], str]) -> Timeline:
+    brief = {name: change(file) for name in ("image", "lyrics") if (file := getattr(plan.brief, name))}
+    shots = [
+        shot.model_copy(update={"reference": change(shot.reference)}) if shot.reference else shot for shot in plan.shots
+    ]
+    return plan.model_copy(
+        update={
+            "song": change(plan.song),
+            "analysis": change(plan.analysis),
+            "brief": plan.brief.model_copy(update=brief),
+            "shots": shots,
+        }
+    )
+
+
+def _keep_edited(path: Path) -> None:
+    """A plan that was edited by hand is set aside, never written over."""
+    if not path.exists():
+        return
+    try:
+        revision = Timeline.load(path).revision
+    except InputError:
+        revision = None
+    if revision != 0:
+        path.replace(path.with_name(f"plan-{'damaged' if revision is None else f'r{revision}'}.json"))

@@ -1,0 +1,64 @@
+"""The models one can choose, by name. Nothing is loaded or downloaded by looking."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mv.errors import InputError, ModelError
+from mv.generation import Renderer
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets" / "models"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """folder: where the weights lie. steps, guidance: what the model was tuned for."""
+
+    name: str
+    description: str
+    folder: Path
+    licence: str
+    steps: int = 8
+    guidance: float = 3.0
+
+    @property
+    def installed(self) -> bool:
+        return (self.folder / "model_index.json").is_file()
+
+
+MODELS = {
+    "mv-mini": ModelSpec(
+        name="mv-mini",
+        description="the embedded model: 10 M parameters, painted style, runs on two CPU cores",
+        folder=ASSETS / "mv-mini",
+        licence="Apache-2.0",
+    ),
+}
+
+
+def load_renderer(name: str, num_inference_steps: int | None = None) -> Renderer:
+    """The model ready to render on the best device here. Raises InputError for a name or step count that does not
+    exist, ModelError where weights are missing or broken."""
+    if name not in MODELS:
+        raise InputError(f"no model {name!r}; known are: {', '.join(MODELS)}")
+    if num_inference_steps is not None and not 1 <= num_inference_steps <= 200:
+        raise InputError(f"steps: expected 1 to 200, got {num_inference_steps}")
+    spec = MODELS[name]
+    if not spec.installed:
+        raise ModelError(f"{name}: no weights in {spec.folder}; they come with the repository (assets/models/{name})")
+    from mv.pipeline import DiffusionRenderer, weights_hash
+
+    steps = num_inference_steps or spec.steps
+    return DiffusionRenderer(name, load_pipeline(spec.folder), steps, spec.guidance, weights_hash(spec.folder))
+
+
+def load_pipeline(folder: Path):
+    """MVPipeline in bfloat16 (the CPU's and the GPU's fast type) on the best device."""
+    import torch
+
+    from mv.pipeline import MVPipeline
+
+    try:
+        pipeline = MVPipeline.from_pretrained(folder, torch_dtype=torch.bfloat16, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: cannot load the model: {error}") from error
+    return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")

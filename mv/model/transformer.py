@@ -1,0 +1,225 @@
+"""MVTransformer3DModel: diffusers' Wan transformer with a camera, a layout and an audio adapter.
+
+One class for both sizes: mv-mini, trained by this project, and Wan2.1/2.2 weights (base, or Fun control-camera, whose
+adapter has this very shape). Every adapter starts at zero: untrained, the output equals the base model's to the last bit.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_outputs import Transformer2DModelOutput
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+from torch import nn
+
+
+class AdapterResidualBlock(nn.Module):
+    def __init__(self, dim: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(dim, dim, 3, padding=1)
+        self.conv2 = nn.Conv2d(dim, dim, 3, padding=1)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return hidden_states + self.conv2(F.relu(self.conv1(hidden_states)))
+
+
+class SpatialAdapter(nn.Module):
+    """Maps with a place in the picture → something to add to the patch embedding, after Wan-Fun's control-camera.
+
+    PixelUnshuffle → Conv2d (kernel = stride = patch) → residual blocks. The convolution starts at zero, and a residual
+    block without bias keeps zero at zero, so a fresh adapter adds nothing.
+    """
+
+    def __init__(self, channels: int, dim: int, unshuffle: int, patch: tuple[int, int], num_blocks: int = 1):
+        super().__init__()
+        self.unshuffle = unshuffle
+        self.conv = nn.Conv2d(channels * unshuffle**2, dim, patch, patch)
+        self.residual_blocks = nn.ModuleList(AdapterResidualBlock(dim) for _ in range(num_blocks))
+        nn.init.zeros_(self.conv.weight)
+        for bias in [self.conv.bias, *(c.bias for b in self.residual_blocks for c in (b.conv1, b.conv2))]:
+            nn.init.zeros_(bias)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """(b, channels, t, H, W) → tokens (b, t·h·w, dim)."""
+        batch, _, num_frames = maps.shape[:3]
+        x = self.conv(F.pixel_unshuffle(maps.transpose(1, 2).flatten(0, 1), self.unshuffle))
+        for block in self.residual_blocks:
+            x = block(x)
+        return x.flatten(2).transpose(1, 2).reshape(batch, -1, x.shape[1])
+
+
+class AudioAdapter(nn.Module):
+    """Features of the video frames in each latent frame → modulation of that latent frame, and tokens to attend to."""
+
+    def __init__(self, features: int, frames_per_latent: int, dim: int):
+        super().__init__()
+        self.frames_per_latent = frames_per_latent
+        self.embed = nn.Sequential(
+            nn.Linear(features * frames_per_latent, dim), nn.SiLU(), nn.Linear(dim, dim), nn.SiLU()
+        )
+        self.token = nn.Linear(features, dim)
+        self.modulation = nn.Linear(dim, 6 * dim)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(b, t, frames_per_latent, features) → modulation (b, t, 6, dim), tokens (b, t, frames_per_latent, dim)."""
+        embedding = self.embed(audio.flatten(2))
+        return self.modulation(embedding).unflatten(2, (6, -1)), F.silu(self.token(audio) + embedding.unsqueeze(2))
+
+
+class AudioCrossAttention(nn.Module):
+    """Picture tokens of a latent frame attend to what is heard in it and in its two neighbours. Starts at zero."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(dim, elementwise_affine=False)
+        self.to_q = nn.Linear(dim, dim)
+        self.to_kv = nn.Linear(dim, 2 * dim)
+        self.to_out = nn.Linear(dim, dim)
+        nn.init.zeros_(self.to_out.weight)
+        nn.init.zeros_(self.to_out.bias)
+
+    def forward(self, hidden_states: torch.Tensor, audio_tokens: torch.Tensor) -> torch.Tensor:
+        """hidden_states (b, t·n, dim), audio_tokens (b, t, k, dim)."""
+        batch, num_frames = audio_tokens.shape[:2]
+        padded = torch.cat([audio_tokens[:, :1], audio_tokens, audio_tokens[:, -1:]], 1)
+        heard = torch.cat([padded[:, :-2], padded[:, 1:-1], padded[:, 2:]], 2).flatten(0, 1)
+        x = self.norm(hidden_states).view(batch * num_frames, -1, hidden_states.shape[-1])
+        split = lambda y: y.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # noqa: E731
+        q, (k, v) = split(self.to_q(x)), map(split, self.to_kv(heard).chunk(2, -1))
+        x = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return hidden_states + self.to_out(x).view_as(hidden_states)
+
+
+class MVTransformer3DModel(WanTransformer3DModel):
+    """Wan's arguments, and:
+
+    camera_channels: channels of the ray map per latent frame (24 = 6 Plücker × 4 video frames), None for no adapter.
+    camera_unshuffle: pixels of the ray map per latent pixel (8 for Wan-Fun; 1 for mv-mini, whose latents are coarse).
+    camera_scale: metres are multiplied by this before the moments o × d are formed.
+    layout_channels, layout_unshuffle: the same for the map of what stands where (mv/world/render.py), None for Wan.
+    audio_dim: features per video frame; audio_every: a block with audio cross-attention every so many, 0 for none.
+    attention_layout: one letter a block, repeated: F attends over all latent frames, S within its own. "F" is Wan.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        patch_size: tuple[int, ...] = (1, 2, 2),
+        num_attention_heads: int = 40,
+        attention_head_dim: int = 128,
+        in_channels: int = 16,
+        out_channels: int = 16,
+        text_dim: int = 4096,
+        freq_dim: int = 256,
+        ffn_dim: int = 13824,
+        num_layers: int = 40,
+        cross_attn_norm: bool = True,
+        qk_norm: str | None = "rms_norm_across_heads",
+        eps: float = 1e-6,
+        image_dim: int | None = None,
+        added_kv_proj_dim: int | None = None,
+        rope_max_seq_len: int = 1024,
+        pos_embed_seq_len: int | None = None,
+        camera_channels: int | None = None,
+        camera_unshuffle: int = 8,
+        camera_scale: float = 1.0,
+        layout_channels: int | None = None,
+        layout_unshuffle: int = 2,
+        audio_dim: int | None = None,
+        audio_every: int = 1,
+        attention_layout: str = "F",
+    ) -> None:
+        super().__init__(
+            patch_size, num_attention_heads, attention_head_dim, in_channels, out_channels, text_dim, freq_dim, ffn_dim,
+            num_layers, cross_attn_norm, qk_norm, eps, image_dim, added_kv_proj_dim, rope_max_seq_len, pos_embed_seq_len,
+        )  # fmt: skip
+        if not attention_layout or set(attention_layout) - set("FS"):
+            raise ValueError(f"attention_layout is made of the letters F and S, got {attention_layout!r}")
+        dim, patch = num_attention_heads * attention_head_dim, tuple(patch_size[1:])
+        self.camera_adapter = SpatialAdapter(camera_channels, dim, camera_unshuffle, patch) if camera_channels else None
+        self.layout_adapter = SpatialAdapter(layout_channels, dim, layout_unshuffle, patch) if layout_channels else None
+        self.audio_adapter = AudioAdapter(audio_dim, 4, dim) if audio_dim else None
+        self.audio_attention = nn.ModuleDict(
+            {str(i): AudioCrossAttention(dim, num_attention_heads)
+             for i in range(num_layers) if audio_dim and audio_every and i % audio_every == audio_every - 1}
+        )  # fmt: skip
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        timestep: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        encoder_hidden_states_image: torch.Tensor | None = None,
+        camera: torch.Tensor | None = None,
+        layout: torch.Tensor | None = None,
+        audio: torch.Tensor | None = None,
+        keep: torch.Tensor | None = None,
+        return_dict: bool = True,
+        attention_kwargs: dict[str, Any] | None = None,
+    ) -> Transformer2DModelOutput | tuple[torch.Tensor]:
+        """hidden_states (b, c, t, h, w); timestep (b,) 0..1000; encoder_hidden_states (b, n, text_dim).
+
+        camera (b, camera_channels, t, h·u, w·u) and layout likewise; audio (b, t, 4, audio_dim). An adapter that is given
+        nothing adds nothing. keep (b,) 0 or 1 switches all adapters off per sample: training for guidance.
+        """
+        batch, _, num_frames, height, width = hidden_states.shape
+        _, p_h, p_w = self.config.patch_size
+
+        # 1. Patches, and what has a place in the picture
+        rotary_emb = self.rope(hidden_states)
+        hidden_states = self.patch_embedding(hidden_states).flatten(2).transpose(1, 2).contiguous()
+        share = 1.0 if keep is None else keep.view(-1, 1, 1).to(hidden_states.dtype)
+        for adapter, maps in ((self.camera_adapter, camera), (self.layout_adapter, layout)):
+            if adapter is not None and maps is not None:
+                hidden_states = hidden_states + share * adapter(maps).type_as(hidden_states)
+
+        # 2. Time, words, sound
+        temb, timestep_proj, encoder_hidden_states, encoder_hidden_states_image = self.condition_embedder(
+            timestep, encoder_hidden_states, encoder_hidden_states_image
+        )
+        timestep_proj = timestep_proj.unflatten(1, (6, -1))
+        if encoder_hidden_states_image is not None:
+            encoder_hidden_states = torch.concat([encoder_hidden_states_image, encoder_hidden_states], dim=1)
+        audio_tokens = None
+        if self.audio_adapter is not None and audio is not None:
+            modulation, audio_tokens = self.audio_adapter(audio)
+            modulation = modulation if keep is None else share.unsqueeze(-1) * modulation
+            per_frame = timestep_proj.unsqueeze(1) + modulation.type_as(timestep_proj)
+            timestep_proj = per_frame.repeat_interleave(hidden_states.shape[1] // num_frames, 1)  # (b, t·h·w, 6, dim)
+
+        # 3. Blocks
+        for i, block in enumerate(self.blocks):
+            layout_letter = self.config.attention_layout[i % len(self.config.attention_layout)]
+            hidden_states = self._run_block(
+                block, layout_letter, num_frames, hidden_states, encoder_hidden_states, timestep_proj, rotary_emb
+            )
+            if audio_tokens is not None and str(i) in self.audio_attention:
+                attended = self.audio_attention[str(i)](hidden_states, audio_tokens)
+                hidden_states = attended if keep is None else torch.lerp(hidden_states, attended, share)
+
+        # 4. Output norm, projection, unpatchify
+        shift, scale = (self.scale_shift_table.to(temb.device) + temb.unsqueeze(1)).chunk(2, dim=1)
+        hidden_states = (self.norm_out(hidden_states.float()) * (1 + scale) + shift).type_as(hidden_states)
+        hidden_states = self.proj_out(hidden_states)
+        output = hidden_states.reshape(batch, num_frames, height // p_h, width // p_w, 1, p_h, p_w, -1)
+        output = output.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+        return Transformer2DModelOutput(sample=output) if return_dict else (output,)
+
+    def _run_block(self, block, letter, num_frames, hidden_states, encoder_hidden_states, timestep_proj, rotary_emb):
+        """An S block is the same block with the latent frames moved into the batch: attention stays inside each."""
+        arguments = (hidden_states, encoder_hidden_states, timestep_proj, rotary_emb)
+        if letter == "S" and num_frames > 1:
+            apart = lambda x: x.unflatten(1, (num_frames, -1)).flatten(0, 1)  # noqa: E731
+            arguments = (
+                apart(hidden_states),
+                encoder_hidden_states.repeat_interleave(num_frames, 0),
+                apart(timestep_proj) if timestep_proj.ndim == 4 else timestep_proj.repeat_interleave(num_frames, 0),
+                tuple(freqs[:, : hidden_states.shape[1] // num_frames] for freqs in rotary_emb),
+            )
+        if torch.is_grad_enabled() and self.gradient_checkpointing:
+            return self._gradient_checkpointing_func(block, *arguments).view_as(hidden_states)
+        return block(*arguments).view_as(hidden_states)

@@ -1,0 +1,237 @@
+"""One shot: conditions → denoise → decode, as a diffusers pipeline.
+
+`MVPipeline` holds transformer, autoencoder, text encoder, tokenizer and scheduler and saves and loads like any other
+diffusers pipeline; `DiffusionRenderer` gives it the shape generation.py asks for.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
+
+from mv.camera import CameraPath
+from mv.errors import Cancelled, InputError, ModelError
+from mv.generation import Conditions
+from mv.model.autoencoder import MVAutoencoder
+from mv.model.conditions import camera_maps, fold_frames, pad_frames, pad_path, stack_groups
+from mv.model.text import encode_words
+from mv.model.transformer import MVTransformer3DModel
+from mv.schema import AUDIO_FEATURES
+from mv.timing import latent_length
+from mv.windows import WindowSpec, blended_velocity, offset_sequence, plan_windows
+from mv.world.render import layout
+from mv.world.vocabulary import describe, understand
+
+RENDER_VERSION = "1"  # part of a take's key: raise it when the same inputs would give other pixels
+DECODE_CHUNK = 6  # latent frames decoded at once: memory does not grow with the shot
+
+
+@dataclass(frozen=True)
+class MVPipelineOutput:
+    frames: np.ndarray  # (f, height, width, 3) uint8 RGB
+
+
+@dataclass(frozen=True)
+class LatentConditions:
+    """What the transformer is given, on the latent grid; see MVTransformer3DModel.forward."""
+
+    words: torch.Tensor
+    camera: torch.Tensor
+    layout: torch.Tensor
+    audio: torch.Tensor
+
+    def window(self, start: int, stop: int) -> dict[str, torch.Tensor]:
+        return dict(
+            encoder_hidden_states=self.words,
+            camera=self.camera[:, :, start:stop],
+            layout=self.layout[:, :, start:stop],
+            audio=self.audio[:, start:stop],
+        )
+
+
+class MVPipeline(DiffusionPipeline):
+    """Text, camera path and music to video."""
+
+    model_cpu_offload_seq = "text_encoder->transformer->vae"
+
+    def __init__(
+        self,
+        transformer: MVTransformer3DModel,
+        vae: MVAutoencoder,
+        text_encoder,
+        tokenizer,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+    ):
+        super().__init__()
+        self.register_modules(
+            transformer=transformer, vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler
+        )
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompt: str,
+        path: CameraPath,
+        audio: np.ndarray,
+        height: int = 288,
+        width: int = 512,
+        num_inference_steps: int = 8,
+        guidance_scale: float = 3.0,
+        generator: torch.Generator | None = None,
+        latents: torch.Tensor | None = None,
+        windows: WindowSpec = WindowSpec(),
+        callback: Callable[[float], None] | None = None,
+    ) -> MVPipelineOutput:
+        """path: f camera poses; audio (f, len(AUDIO_FEATURES)); returns exactly f frames.
+
+        guidance_scale 1 switches guidance off and halves the time. callback is given the share done, 0..1, after every
+        window. Raises InputError for sizes and lengths that do not fit together.
+        """
+        # 1. Check
+        self.check_inputs(path, audio, height, width, num_inference_steps)
+        num_frames = len(path)
+        length = latent_length(num_frames, self.vae.config.temporal_compression_ratio)
+        grid = (height // self.vae.config.spatial_compression_ratio, width // self.vae.config.spatial_compression_ratio)
+
+        # 2. Conditions on the latent grid
+        conditions = self.encode_conditions(prompt, path, audio, *grid)
+        nothing = torch.zeros_like(conditions.words)
+
+        # 3. Noise and schedule
+        if latents is None:
+            shape = (1, self.vae.config.latent_channels, length, *grid)
+            latents = torch.randn(shape, generator=generator, dtype=torch.float32).to(self._execution_device)
+        self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
+        offsets = offset_sequence(length, num_inference_steps, windows, _activity(audio, length))
+        plans = [plan_windows(length, offset, windows) for offset in offsets]
+        total, done = sum(map(len, plans)), 0
+
+        # 4. Denoise: predictions of all windows are blended, then one step is taken on the whole
+        for timestep, plan in zip(self.scheduler.timesteps, plans):
+
+            def predict(part: torch.Tensor, start: int, stop: int, timestep=timestep) -> torch.Tensor:
+                nonlocal done
+                velocity = self._guided(part, timestep, conditions.window(start, stop), nothing, guidance_scale)
+                done += 1
+                if callback is not None:
+                    callback(0.9 * done / total)
+                return velocity
+
+            velocity = blended_velocity(predict, latents, plan)
+            latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+
+        # 5. Decode
+        frames = self.decode_latents(latents, num_frames)
+        if callback is not None:
+            callback(1.0)
+        return MVPipelineOutput(frames)
+
+    def check_inputs(self, path: CameraPath, audio: np.ndarray, height: int, width: int, steps: int) -> None:
+        side = self.vae.config.spatial_compression_ratio * self.transformer.config.patch_size[1]
+        if height % side or width % side or min(height, width) < side:
+            raise InputError(f"picture size: expected multiples of {side} pixels, got {width}×{height}")
+        if audio.shape != (len(path), len(AUDIO_FEATURES)):
+            raise InputError(
+                f"audio: expected shape {(len(path), len(AUDIO_FEATURES))}, one row a frame, got {audio.shape}"
+            )
+        if steps < 1:
+            raise InputError(f"steps: expected at least 1, got {steps}")
+
+    def encode_conditions(
+        self, prompt: str, path: CameraPath, audio: np.ndarray, height: int, width: int
+    ) -> LatentConditions:
+        """height, width: of the latent grid. The prompt is read in the model's own vocabulary."""
+        config, dtype, device = self.transformer.config, self.transformer.dtype, self._execution_device
+        directions = understand(prompt).directions
+        path, audio = pad_path(path), pad_frames(audio)
+        rays = camera_maps(path, height * config.camera_unshuffle, width * config.camera_unshuffle, config.camera_scale)
+        scale = config.layout_unshuffle
+        maps = layout(directions, path, audio, width * scale, height * scale)
+        words = encode_words(self.tokenizer, self.text_encoder, [describe(directions)])
+        place = lambda x: x.to(device, dtype)  # noqa: E731
+        return LatentConditions(
+            words=place(words),
+            camera=place(stack_groups(fold_frames(rays))),
+            layout=place(stack_groups(fold_frames(maps))),
+            audio=place(torch.from_numpy(fold_frames(audio))[None]),
+        )
+
+    def _guided(
+        self, latents, timestep, conditions: dict, nothing: torch.Tensor, guidance_scale: float
+    ) -> torch.Tensor:
+        """Classifier-free guidance away from the same model given no words, camera, layout or sound."""
+        latents, timestep = latents.to(self.transformer.dtype), timestep.expand(len(latents))
+        velocity = self.transformer(latents, timestep, **conditions, return_dict=False)[0].float()
+        if guidance_scale == 1:
+            return velocity
+        free = self.transformer(latents, timestep, nothing, return_dict=False)[0].float()
+        return free + guidance_scale * (velocity - free)
+
+    def decode_latents(self, latents: torch.Tensor, num_frames: int) -> np.ndarray:
+        """(num_frames, height, width, 3) uint8, decoded in pieces; each piece sees the latent frame before it."""
+        pictures, length = [], latents.shape[2]
+        for start in range(0, length, DECODE_CHUNK):
+            context = min(start, 1)
+            piece = latents[:, :, start - context : start + DECODE_CHUNK].to(self.vae.dtype)
+            video = self.vae.decode(piece).sample[0].float()
+            video = video[:, 1:] if context else video  # the context's one frame
+            pictures.append(((video.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).cpu().numpy())
+        return np.concatenate(pictures)[:num_frames]
+
+
+def _activity(audio: np.ndarray, length: int) -> np.ndarray:
+    """How much goes on in each latent frame: onsets and voice."""
+    column = {name: i for i, name in enumerate(AUDIO_FEATURES)}
+    going_on = audio[:, column["onset"]] + audio[:, column["voice"]]
+    return fold_frames(pad_frames(going_on)).mean(1)[:length]
+
+
+class DiffusionRenderer:
+    """The embedded model as a Renderer: one take from the conditions of one shot."""
+
+    def __init__(self, name: str, pipeline: MVPipeline, num_inference_steps: int, guidance_scale: float, weights: str):
+        self.name, self.pipeline = name, pipeline
+        self.num_inference_steps, self.guidance_scale = num_inference_steps, guidance_scale
+        settings = f"{RENDER_VERSION}|{weights}|{num_inference_steps}|{guidance_scale}|{WindowSpec()}"
+        self.identity = hashlib.sha256(settings.encode()).hexdigest()[:16]
+
+    def render(
+        self,
+        conditions: Conditions,
+        on_progress: Callable[[float], None] = lambda share: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> np.ndarray:
+        """(f, height, width, 3) uint8 RGB. Looks at `cancelled` after every window."""
+        if conditions.reference is not None:
+            raise ModelError(f"{self.name} does not start shots from a picture; remove the shot's reference image")
+
+        def callback(share: float) -> None:
+            if cancelled():
+                raise Cancelled("rendering was cancelled; finished shots are kept")
+            on_progress(share)
+
+        return self.pipeline(
+            conditions.prompt,
+            conditions.path,
+            conditions.audio,
+            conditions.height,
+            conditions.width,
+            self.num_inference_steps,
+            self.guidance_scale,
+            generator=torch.Generator().manual_seed(conditions.seed),
+            callback=callback,
+        ).frames
+
+
+def weights_hash(folder: Path) -> str:
+    """One hash over all weight and configuration files of a model folder."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in (".safetensors", ".json"):
+            digest.update(file.relative_to(folder).as_posix().encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

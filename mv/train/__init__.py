@@ -1,0 +1,1 @@
+"""Training of the embedded model, from nothing but the stage world: `python -m mv train --help`."""

@@ -1,0 +1,50 @@
+"""`python -m mv train`: the embedded model from nothing, in four commands that each resume where they stopped."""
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Train the embedded model on the stage world. Every command resumes.")
+
+RUNS = Path("runs")
+Minutes = typer.Option(60.0, help="stop after so many minutes; run the same command again to go on")
+Decay = typer.Option(0, help="let the learning rate fall to zero over the last so many steps")
+Processes = typer.Option(2, help="processes that share the gradients; one a CPU core, 1 on a GPU")
+
+
+@app.command()
+def autoencoder(steps: int = 3000, decay_steps: int = Decay, minutes: float = Minutes, processes: int = Processes,
+                run: Path = RUNS / "autoencoder", target: Path = RUNS / "model" / "vae"):  # fmt: skip
+    """1. Pictures to latents and back. Writes `target` when the steps are done."""
+    from mv.train.autoencoder import finish_autoencoder, train_autoencoder
+
+    train_autoencoder(run, steps, decay_steps, minutes, processes)
+    typer.echo(finish_autoencoder(run, target))
+
+
+@app.command()
+def latents(shards: int = 60, seed: int = 0, vae: Path = RUNS / "model" / "vae", folder: Path = RUNS / "latents"):
+    """2. Paint and encode clips for the transformer; may run beside its training."""
+    from mv.train.transformer import paint_latents
+
+    paint_latents(folder, vae, shards, seed)
+
+
+@app.command()
+def transformer(steps: int = 12000, decay_steps: int = Decay, minutes: float = Minutes, processes: int = Processes,
+                run: Path = RUNS / "transformer", folder: Path = RUNS / "latents"):  # fmt: skip
+    """3. The transformer and its text encoder, by flow matching."""
+    from mv.train.loop import Schedule
+    from mv.train.transformer import train_transformer
+
+    train_transformer(run, folder, Schedule(steps, 60, decay_steps), minutes, processes)
+
+
+@app.command()
+def export(target: Path = Path("assets/models/mv-mini"), run: Path = RUNS / "transformer",
+           vae: Path = RUNS / "model" / "vae"):  # fmt: skip
+    """4. Put the averaged weights together as one diffusers pipeline."""
+    from mv.train.export import export_pipeline
+
+    export_pipeline(run, vae, target)
+    typer.echo(f"model: {target}")

@@ -1,0 +1,275 @@
+"""Trains the transformer and its text encoder on latents of the stage world by flow matching.
+
+Two parts that may run side by side: `paint_latents` fills a folder with encoded clips; `train_transformer` learns from
+whatever is there. x_t = (1 - t)·data + t·noise, target = noise - data (diffusers' sign; the paper's v is its negative).
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from mv.model.autoencoder import MVAutoencoder
+from mv.model.conditions import FRAMES_PER_LATENT, camera_maps, fold_frames, stack_groups
+from mv.model.text import build_text_encoder, build_tokenizer, encode_words
+from mv.model.transformer import MVTransformer3DModel
+from mv.schema import AUDIO_FEATURES
+from mv.train.data import sample_clip
+from mv.train.loop import MuonAdamW, Run, Schedule, launch
+from mv.world.render import LAYOUT_CHANNELS, layout
+
+CLIP_LATENTS = 12  # latent frames of a stored clip: windows are cut from it
+SHARD = 100  # clips a file
+ASPECT_SHARE = {"16:9": 0.8, "9:16": 0.1, "1:1": 0.1}
+DROP = 0.10  # share of samples without any condition, for guidance
+
+MINI = dict(
+    num_attention_heads=4, attention_head_dim=64, in_channels=16, out_channels=16, text_dim=128, freq_dim=128, ffn_dim=1024,
+    num_layers=8, rope_max_seq_len=256, camera_channels=6 * FRAMES_PER_LATENT, camera_unshuffle=1, camera_scale=0.35,
+    layout_channels=LAYOUT_CHANNELS * FRAMES_PER_LATENT, layout_unshuffle=2, audio_dim=len(AUDIO_FEATURES), audio_every=4,
+    attention_layout="SSSF",
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- data
+
+
+def paint_latents(folder: Path, autoencoder: Path, shards: int, seed: int) -> None:
+    """Write shards of clips painted, encoded and described; a shard that exists is not made again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    vae = MVAutoencoder.from_pretrained(autoencoder).float().eval()
+    for index in range(shards):
+        name = folder / f"{seed:03d}-{index:04d}.npz"
+        if not name.exists():
+            _write_shard(name, vae, np.random.default_rng([5, seed, index]))
+            print(f"latents: {name.name}", flush=True)
+
+
+@torch.no_grad()
+def _write_shard(name: Path, vae: MVAutoencoder, rng: np.random.Generator) -> None:
+    aspect = str(rng.choice(list(ASPECT_SHARE), p=list(ASPECT_SHARE.values())))
+    num_frames = 1 + FRAMES_PER_LATENT * (CLIP_LATENTS - 1)
+    rows = []
+    for _ in range(SHARD):
+        clip = sample_clip(rng, num_frames, aspect)
+        video = torch.from_numpy(clip.frames()).permute(3, 0, 1, 2)[None].float().div_(127.5).sub_(1)
+        with torch.autocast("cpu", torch.bfloat16):
+            z = vae.encode(video)[0].float()
+        height, width = z.shape[-2:]
+        maps = layout(clip.directions, clip.path, clip.audio, 2 * width, 2 * height)
+        rows.append(
+            dict(
+                latents=z.permute(1, 0, 2, 3).half().numpy(),
+                layout=np.round(255 * maps).astype(np.uint8),
+                extrinsics=clip.path.extrinsics.astype(np.float32),
+                intrinsics=clip.path.intrinsics.astype(np.float32),
+                audio=clip.audio,
+                prompt=clip.prompt,
+            )
+        )
+    temporary = name.with_suffix(".tmp.npz")
+    np.savez(temporary, **{key: np.stack([row[key] for row in rows]) for key in rows[0]})
+    os.replace(temporary, name)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """latents (b, c, t, h, w); camera, layout, audio as the transformer takes them; prompts, one a sample."""
+
+    latents: torch.Tensor
+    camera: torch.Tensor
+    layout: torch.Tensor
+    audio: torch.Tensor
+    prompts: list[str]
+
+    def to(self, device: str) -> "Batch":
+        return Batch(*(x.to(device) for x in (self.latents, self.camera, self.layout, self.audio)), self.prompts)
+
+
+class LatentFolder:
+    """Clips of all shards painted so far; new shards are picked up as they appear."""
+
+    def __init__(self, folder: Path, camera_scale: float):
+        self.folder, self.camera_scale = folder, camera_scale
+        self.shards: dict[Path, dict[str, np.ndarray]] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        for name in sorted(self.folder.glob("*.npz")):
+            if ".tmp" not in name.name and name not in self.shards:
+                with np.load(name) as file:
+                    self.shards[name] = {key: file[key] for key in file.files}
+
+    def batch(self, rng: np.random.Generator, size: int, length: int) -> Batch:
+        """Windows of `length` latent frames from random clips of one shape."""
+        names = list(self.shards)
+        chosen = self.shards[names[rng.integers(len(names))]]
+        shape = chosen["latents"].shape
+        alike = [name for name in names if self.shards[name]["latents"].shape == shape]
+        samples = [
+            self._window(self.shards[alike[rng.integers(len(alike))]], rng.integers(shape[0]), length, rng)
+            for _ in range(size)
+        ]
+        latents, camera, maps, audio = (torch.cat([s[i] for s in samples]) for i in range(4))
+        return Batch(latents, camera, maps, audio, [s[4] for s in samples])
+
+    def _window(self, shard: dict[str, np.ndarray], i: int, length: int, rng: np.random.Generator):
+        from mv.camera import CameraPath
+
+        # A third begins where the shot does; the rest anywhere in it.
+        start = 0 if rng.random() < 0.33 else rng.integers(0, CLIP_LATENTS - length + 1)
+        window = slice(start, start + length)
+        frames = fold_frames(np.arange(shard["audio"].shape[1]))[window].ravel()
+        path = CameraPath(shard["extrinsics"][i][frames].astype(float), shard["intrinsics"][i][frames].astype(float))
+        height, width = shard["latents"].shape[-2:]
+        groups = lambda x: x.reshape(length, FRAMES_PER_LATENT, *x.shape[1:])  # noqa: E731
+        return (
+            torch.from_numpy(shard["latents"][i][window].astype(np.float32)).transpose(0, 1)[None],
+            stack_groups(groups(camera_maps(path, height, width, self.camera_scale))),
+            stack_groups(groups(shard["layout"][i][frames])) / 255,
+            torch.from_numpy(groups(shard["audio"][i][frames]))[None],
+            str(shard["prompt"][i]),
+        )
+
+
+# ---------------------------------------------------------------- model and loss
+
+
+class Student(nn.Module):
+    """The transformer with the text encoder that is trained along."""
+
+    def __init__(self, transformer: MVTransformer3DModel, tokenizer, text_encoder):
+        super().__init__()
+        self.transformer, self.text_encoder = transformer, text_encoder
+        self.tokenizer = tokenizer
+
+    def forward(self, batch: Batch, noisy: torch.Tensor, t: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        words = encode_words(self.tokenizer, self.text_encoder, batch.prompts) * keep.view(-1, 1, 1)
+        return self.transformer(
+            noisy,
+            1000 * t,
+            words,
+            camera=batch.camera,
+            layout=batch.layout,
+            audio=batch.audio,
+            keep=keep,
+            return_dict=False,
+        )[0]
+
+
+def build_student(config: dict = MINI) -> Student:
+    torch.manual_seed(3)
+    tokenizer = build_tokenizer()
+    transformer = MVTransformer3DModel(**config)
+    with torch.no_grad():
+        # Output layers start at zero: the first thing learned is the mean, not noise.
+        nn.init.zeros_(transformer.proj_out.weight)
+        nn.init.zeros_(transformer.proj_out.bias)
+        for block in transformer.blocks:
+            nn.init.zeros_(block.attn2.to_out[0].weight)
+    return Student(transformer, tokenizer, build_text_encoder(len(tokenizer), config["text_dim"]))
+
+
+def flow_loss(student: Student, batch: Batch, t: torch.Tensor, noise: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+    """Mean square error of the predicted velocity, one value a sample (b,)."""
+    mixed = t.view(-1, 1, 1, 1, 1)
+    noisy = (1 - mixed) * batch.latents + mixed * noise
+    with torch.autocast(batch.latents.device.type, torch.bfloat16):
+        velocity = student(batch, noisy, t, keep)
+    return ((velocity.float() - (noise - batch.latents)) ** 2).mean((1, 2, 3, 4))
+
+
+@torch.no_grad()
+def swap_losses(student: Student, batch: Batch, seed: int = 0) -> dict[str, float]:
+    """By how much the loss rises when one condition is another sample's: a condition that does not raise it is ignored."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(batch.latents.shape, generator=generator).to(batch.latents)
+    t, keep = torch.full((len(noise),), 0.85).to(noise), torch.ones(len(noise)).to(noise)
+    base = flow_loss(student, batch, t, noise, keep).mean()
+    result = {"base": float(base)}
+    roll = lambda x: x[1:] + x[:1] if isinstance(x, list) else torch.roll(x, -1, 0)  # noqa: E731
+    for name in ("camera", "layout", "audio", "prompts"):
+        swapped = Batch(**{**batch.__dict__, name: roll(getattr(batch, name))})
+        result[name] = float(flow_loss(student, swapped, t, noise, keep).mean() - base)
+    return result
+
+
+# ---------------------------------------------------------------- training
+
+
+@dataclass(frozen=True)
+class Diet:
+    """What a step eats: image batches teach the look cheaply, short windows the motion, whole windows the context."""
+
+    image_share: float = 0.15
+    short_share: float = 0.60
+    images: int = 16
+    shorts: int = 3
+    wholes: int = 2
+    short: int = 5
+    whole: int = 9
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, int]:
+        """(batch size, latent frames)."""
+        u = rng.random()
+        if u < self.image_share:
+            return self.images, 1
+        return (self.shorts, self.short) if u < self.image_share + self.short_share else (self.wholes, self.whole)
+
+
+def train_transformer(
+    folder: Path, latents: Path, schedule: Schedule, minutes: float, processes: int, diet: Diet = Diet()
+) -> None:
+    launch(_work, processes, Path(folder), Path(latents), schedule, minutes, diet)
+
+
+def _work(
+    rank: int, world_size: int, folder: Path, latents: Path, schedule: Schedule, minutes: float, diet: Diet
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    student = build_student().to(device)
+    optimizer = MuonAdamW(
+        student,
+        lr=1e-3,
+        muon_lr=3e-3,
+        exclude=("proj_out", "embed", "shared", "scale_shift", "adapter.conv", "time_proj", "norm"),
+    )
+    run = Run(folder, student, optimizer, schedule, minutes, rank=rank, world_size=world_size)
+    shards = LatentFolder(latents, MINI["camera_scale"])
+    rng = np.random.default_rng([7, rank, run.step])
+    torch.manual_seed(11 + 1000 * run.step + rank)
+    # All processes take the same kind of batch at a step, or the slower would keep the others waiting.
+    kinds = np.random.default_rng([8, run.step])
+    for step in run.steps():
+        size, length = diet.draw(kinds)
+        batch = shards.batch(rng, size, length).to(device)
+        # Logit-normal times, leaning to noise: there the words and the layout decide.
+        t = torch.sigmoid(torch.randn(size, device=device) * 1.1 + 0.4)
+        keep = (torch.rand(size, device=device) >= DROP).float()
+        loss = flow_loss(student, batch, t, torch.randn_like(batch.latents), keep).mean()
+        run.update(loss)
+        run.note(**{("loss_image" if length == 1 else "loss_video"): loss.item()})
+        if rank == 0 and (step + 1) % 250 == 0:
+            batch = shards.batch(np.random.default_rng(step), 8, diet.short).to(device)
+            print(
+                "         swap-loss  " + json.dumps({k: round(v, 4) for k, v in swap_losses(student, batch).items()}),
+                flush=True,
+            )
+        run.report(50)
+        if (step + 1) % 200 == 0:
+            shards.refresh()
+
+
+def averaged_student(folder: Path) -> Student:
+    """The averaged weights of a run."""
+    from safetensors.torch import load_file
+
+    student = build_student()
+    weights = load_file(Path(folder) / "checkpoint.safetensors")
+    student.load_state_dict({k.removeprefix("average."): v for k, v in weights.items() if k.startswith("average.")})
+    return student.eval()

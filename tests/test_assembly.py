@@ -1,0 +1,230 @@
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from conftest import click_samples, conditions_of, grey, write_wav
+
+from mv.assembly import assemble, check_output
+from mv.errors import AudioError, Cancelled, InputError, OutputError
+from mv.generation import chosen_take, generate
+from mv.schema import Shot, Timeline, Transition
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def takes(tmp_path):
+    return tmp_path / "takes"
+
+
+@pytest.fixture
+def plan(timeline, renderer, takes):
+    """The timeline with takes on disk."""
+    return generate(timeline, conditions_of(timeline), renderer, takes)
+
+
+def pictures(film):
+    with av.open(str(film)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def sound(film):
+    with av.open(str(film)) as container:
+        stream = container.streams.audio[0]
+        samples = np.concatenate([frame.to_ndarray() for frame in container.decode(stream)], 1).T
+        return samples, stream.codec_context.sample_rate, int(stream.duration * stream.time_base * stream.sample_rate)
+
+
+def lag(heard, source):
+    """Samples by which `heard` comes after `source`, both (n,): the peak of their cross-correlation."""
+    from scipy.signal import correlate
+
+    n = min(len(heard), len(source))
+    return int(correlate(heard[:n], source[:n], method="fft").argmax()) - (n - 1)
+
+
+def test_every_frame_is_the_planned_frame_of_the_planned_take(plan, takes, tmp_path):
+    film = assemble(plan, plan.song, tmp_path / "film.mp4", takes)
+    frames = [int(picture[16, 32, 1]) for picture in pictures(film)]
+    expected = [grey(1, n) for n in range(24)] + [grey(2, n - 24) for n in range(24, 42)]
+    for i, n in enumerate(range(42, 52)):  # the crossfade: 6 frames before the cut, 4 after it
+        weight = (i + 0.5) / 10
+        expected.append((1 - weight) * grey(2, n - 24) + weight * grey(3, n - 42))
+    expected += [grey(3, n - 42) for n in range(52, 96)]
+    assert len(frames) == plan.num_frames == len(expected)
+    assert np.abs(np.array(frames) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("fps", [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(24000, 1001)])
+@pytest.mark.parametrize("num_frames", [1, 47, 61])
+def test_frames_and_times_are_exact(fps, num_frames, renderer, takes, tmp_path):
+    samples = click_samples(max(1.0, float(num_frames / fps)), 44100)
+    song = write_wav(tmp_path / "song.wav", samples, 44100)
+    shots = [Shot(id="a", start=0, duration=num_frames, section=0, prompt="", seed=1)]
+    timeline = Timeline(song=str(song), analysis="", fps=fps, width=32, height=32, num_frames=num_frames, shots=shots)
+    plan = generate(timeline, conditions_of(timeline), renderer, takes)
+    film = assemble(plan, song, tmp_path / "film.mp4", takes)
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        times = [Fraction(frame.pts) * stream.time_base for frame in container.decode(stream)]
+        assert times == [index / fps for index in range(num_frames)]
+        assert stream.frames == num_frames
+        assert stream.average_rate == fps or num_frames == 1
+    assert sound(film)[2] == len(samples)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("sr", [32000, 44100, 48000])
+def test_sound_is_true_to_the_sample(plan, takes, tmp_path, sr, channels):
+    source = click_samples(4.0, sr, channels=channels)
+    film = assemble(plan, write_wav(tmp_path / "s.wav", source, sr), tmp_path / "film.mp4", takes)
+    heard, rate, length = sound(film)
+    assert (rate, heard.shape[1], length) == (sr, channels, len(source))
+    assert lag(heard[:, 0], source[:, 0]) == 0
+    assert np.corrcoef(heard[: len(source), 0], source[:, 0])[0, 1] > 0.985
+
+
+@pytest.mark.parametrize("sr", [8000, 192000])
+def test_unusual_rates_become_48_khz_in_time(plan, takes, tmp_path, sr):
+    song = write_wav(tmp_path / "s.wav", click_samples(4.0, sr, channels=1), sr)
+    heard, rate, length = sound(assemble(plan, song, tmp_path / "film.mp4", takes))
+    assert rate == 48000
+    assert abs(length - 4 * 48000) <= 8
+    at_48 = click_samples(4.0, 48000, channels=1)[:, 0]
+    assert abs(lag(np.abs(heard[:, 0]), np.abs(at_48))) <= 3
+
+
+def test_players_and_people_find_what_they_need(plan, takes, tmp_path):
+    film = assemble(plan, plan.song, tmp_path / "film.mp4", takes, {"artist": "Nobody"})
+    content = film.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat"), "the index stands first"
+    with av.open(str(film)) as container:
+        codec = container.streams.video[0].codec_context
+        assert (codec.name, codec.profile, codec.pix_fmt) == ("h264", "High", "yuv420p")
+        assert (codec.color_primaries, codec.color_trc, codec.colorspace, codec.color_range) == (1, 1, 1, 1)
+        assert container.streams.audio[0].codec_context.name == "aac"
+        assert container.metadata["title"] == "Clicks"
+        assert container.metadata["artist"] == "Nobody"
+        assert container.metadata["comment"] == "MV Studio: model counting, seed 0, plan revision 0"
+
+
+def test_colours_survive(plan, renderer, takes, tmp_path):
+    colour = np.array([200, 60, 120], np.uint8)
+    renderer.identity = "colour"
+    renderer.render = lambda c, *_: np.broadcast_to(colour, (c.num_frames, c.height, c.width, 3)).copy()
+    plan = generate(plan, conditions_of(plan), renderer, takes)
+    film = assemble(plan, plan.song, tmp_path / "film.mp4", takes)
+    for picture in pictures(film)[::16]:
+        assert np.abs(picture[16, 32].astype(int) - colour).max() <= 4
+
+
+def test_a_film_may_begin_out_of_black(timeline, renderer, takes, tmp_path):
+    shots = list(timeline.shots)
+    shots[0] = shots[0].model_copy(update={"transition": Transition(kind="crossfade", out_offset=8)})
+    plan = generate(timeline.model_copy(update={"shots": shots}), conditions_of(timeline), renderer, takes)
+    frames = pictures(assemble(plan, plan.song, tmp_path / "film.mp4", takes))
+    for n in (0, 3, 7):
+        assert abs(int(frames[n][16, 32, 1]) - (n + 0.5) / 8 * grey(1, n)) <= 4
+    assert abs(int(frames[8][16, 32, 1]) - grey(1, 8)) <= 3
+
+
+# ---------------------------------------------------------------- what can go wrong
+
+
+def folder_after(run, folder):
+    """Names in a folder that appeared while `run` failed."""
+    before = set(folder.iterdir())
+    run()
+    return {path.name for path in set(folder.iterdir()) - before}
+
+
+def test_a_shot_without_a_take_is_named(timeline, takes, tmp_path):
+    with pytest.raises(InputError, match="shot s1 has no take"):
+        assemble(timeline, timeline.song, tmp_path / "film.mp4", takes)
+
+
+def test_a_take_of_another_length_is_named(plan, takes, tmp_path):
+    shots = list(plan.shots)
+    shots[1] = shots[1].model_copy(update={"takes": shots[0].takes, "chosen": None})
+    with pytest.raises(InputError, match="shot s2: its take has 24 frames, the plan wants 28"):
+        assemble(plan.model_copy(update={"shots": shots}), plan.song, tmp_path / "film.mp4", takes)
+
+
+def test_a_take_of_another_size_is_named(plan, takes, tmp_path):
+    with pytest.raises(InputError, match="shot s1: its take is 64x32, the plan wants 96x32"):
+        assemble(plan.model_copy(update={"width": 96}), plan.song, tmp_path / "film.mp4", takes)
+
+
+def test_a_damaged_take_leaves_no_film(plan, takes, tmp_path):
+    take = takes / chosen_take(plan.shots[2]).file
+    take.write_bytes(take.read_bytes()[:900])
+
+    def run():
+        with pytest.raises(InputError, match="Render the plan again"):
+            assemble(plan, plan.song, tmp_path / "film.mp4", takes)
+
+    assert folder_after(run, tmp_path) == set()
+
+
+def test_a_song_that_is_none_leaves_no_film(plan, takes, tmp_path):
+    def run():
+        with pytest.raises(AudioError):
+            assemble(plan, tmp_path / "nowhere.wav", tmp_path / "film.mp4", takes)
+
+    assert folder_after(run, tmp_path) == set()
+
+
+def test_cancel_leaves_the_older_film(plan, takes, tmp_path):
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"older")
+    done = []
+    with pytest.raises(Cancelled):
+        assemble(plan, plan.song, film, takes, on_progress=done.append, cancelled=lambda: len(done) > 20)
+    assert film.read_bytes() == b"older"
+    assert not list(tmp_path.glob(".film*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("film.avi", "ends in .mp4"), ("folder.mp4", "this is a folder"), ("song.mp4", "overwrite its own song")],
+)
+def test_outputs_that_cannot_be_are_refused_at_the_door(tmp_path, name, message):
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "song.mp4").write_bytes(b"a song")
+    with pytest.raises(OutputError, match=message):
+        check_output(tmp_path / name, tmp_path / "song.mp4")
+
+
+def test_an_unwritable_place_is_refused_at_the_door(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"film\.mp4: cannot write"):
+        check_output(tmp_path / "file" / "film.mp4")
+    assert check_output(tmp_path / "new" / "film.mp4").parent.is_dir()
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(plan, takes, tmp_path):
+    """A limit on the size of files stands for the full disk: the system refuses the write in the middle."""
+    plan.save(tmp_path / "plan.json")
+    script = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+from mv.assembly import assemble
+from mv.errors import OutputError
+from mv.schema import Timeline
+folder = sys.argv[1]
+plan = Timeline.load(folder + "/plan.json")
+try:
+    assemble(plan, plan.song, folder + "/out/film.mp4", folder + "/takes")
+except OutputError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert "film.mp4: cannot write" in result.stdout, result.stderr
+    assert list((tmp_path / "out").iterdir()) == []

@@ -1,0 +1,186 @@
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import conditions_of, grey
+
+from mv.camera import CameraPath
+from mv.errors import Cancelled, InputError, ModelError, OutputError
+from mv.generation import chosen_take, find_take, generate, take_key
+from mv.video import FrameReader, write_video
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def make_takes(timeline, renderer, folder, **kwargs):
+    return generate(timeline, conditions_of(timeline), renderer, folder, **kwargs)
+
+
+def test_every_shot_gets_a_take_with_its_handles(timeline, renderer, tmp_path):
+    film = make_takes(timeline, renderer, tmp_path / "takes")
+    for index, shot in enumerate(film.shots):
+        start, stop = film.span(index)
+        take = chosen_take(shot)
+        assert take.num_frames == stop - start
+        assert take.model == "counting"
+        reader = FrameReader(tmp_path / "takes" / take.file)
+        for frame in range(stop - start):
+            assert abs(int(reader.rgb(frame)[10, 10, 1]) - grey(shot.seed, frame)) <= 3
+        with pytest.raises(InputError, match="ends too early"):
+            reader.frame(stop - start)
+    assert [film.span(index) for index in range(3)] == [(0, 24), (24, 52), (42, 96)]
+
+
+def test_a_second_run_renders_nothing(timeline, renderer, tmp_path):
+    first = make_takes(timeline, renderer, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.mp4")}
+    again = make_takes(timeline, renderer, tmp_path)
+    assert renderer.rendered == [1, 2, 3]
+    assert again == first
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.mp4")} == before
+
+
+def test_an_edit_renders_only_its_shot(timeline, renderer, tmp_path):
+    make_takes(timeline, renderer, tmp_path)
+    shots = list(timeline.shots)
+    shots[1] = shots[1].model_copy(update={"prompt": "close-up, ocean shore"})
+    edited = make_takes(timeline.model_copy(update={"shots": shots}), renderer, tmp_path)
+    assert renderer.rendered == [1, 2, 3, 2]
+    assert len(list(tmp_path.glob("*.mp4"))) == 4, "the older take stays"
+    assert edited.shots[1].takes[-1].key == edited.shots[1].chosen
+
+
+def test_fresh_renders_again_beside_the_older_takes_and_is_found_later(timeline, renderer, tmp_path):
+    first = make_takes(timeline, renderer, tmp_path)
+    kept = {take.file: (tmp_path / take.file).read_bytes() for take in map(chosen_take, first.shots)}
+    fresh = make_takes(first, renderer, tmp_path, fresh=True)
+    assert renderer.rendered == [1, 2, 3, 1, 2, 3]
+    assert all((tmp_path / name).read_bytes() == content for name, content in kept.items())
+    assert [chosen_take(s).key for s in fresh.shots] == [f"{chosen_take(s).key}-2" for s in first.shots]
+    assert [len(shot.takes) for shot in fresh.shots] == [2, 2, 2]
+    later = make_takes(timeline, renderer, tmp_path)
+    assert [shot.chosen for shot in later.shots] == [shot.chosen for shot in fresh.shots]
+
+
+def test_a_damaged_or_short_take_is_rendered_again(timeline, renderer, tmp_path):
+    takes = [chosen_take(shot) for shot in make_takes(timeline, renderer, tmp_path).shots]
+    damaged, short = (tmp_path / takes[i].file for i in (0, 1))
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    write_video(short, np.zeros((3, 32, 64, 3), np.uint8), Fraction(24), 10, {"comment": takes[1].model_dump_json()})
+    again = make_takes(timeline, renderer, tmp_path)
+    assert renderer.rendered == [1, 2, 3, 1, 2]
+    assert find_take(tmp_path, takes[0].key, 24) == chosen_take(again.shots[0])
+
+
+def test_cancel_keeps_what_is_finished(timeline, renderer, tmp_path):
+    with pytest.raises(Cancelled):
+        make_takes(timeline, renderer, tmp_path, cancelled=lambda: len(renderer.rendered) == 2)
+    assert len(files(tmp_path)) == 3, "the song and two takes"
+    make_takes(timeline, renderer, tmp_path)
+    assert renderer.rendered == [1, 2, 3]
+
+
+def test_a_failing_renderer_leaves_nothing(timeline, renderer, tmp_path):
+    def render(conditions, on_progress, cancelled):
+        raise MemoryError
+
+    renderer.render = render
+    with pytest.raises(MemoryError):
+        make_takes(timeline, renderer, tmp_path)
+    assert files(tmp_path) == ["clicks.wav"]
+
+
+def test_a_failing_encoder_leaves_nothing(tmp_path):
+    with pytest.raises(InputError, match="even"):
+        write_video(tmp_path / "odd.mp4", np.zeros((2, 31, 64, 3), np.uint8), Fraction(24), 10, {})
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("shape", [(23, 32, 64, 3), (24, 64, 32, 3), (24, 32, 64, 4)])
+def test_wrong_frames_are_refused(timeline, renderer, tmp_path, shape):
+    renderer.render = lambda conditions, on_progress, cancelled: np.zeros(shape, np.uint8)
+    with pytest.raises(ModelError, match="expected frames of shape"):
+        make_takes(timeline, renderer, tmp_path / "takes")
+    renderer.render = lambda conditions, on_progress, cancelled: np.zeros((24, 32, 64, 3), np.float32)
+    with pytest.raises(ModelError, match="float32"):
+        make_takes(timeline, renderer, tmp_path / "takes")
+
+
+def test_an_unwritable_folder_is_said(timeline, renderer, tmp_path):
+    (tmp_path / "takes").write_text("a file where the folder should be")
+    with pytest.raises(OutputError, match="cannot write"):
+        make_takes(timeline, renderer, tmp_path / "takes")
+
+
+def test_progress_runs_from_nothing_to_everything(timeline, renderer, tmp_path):
+    seen = []
+    make_takes(timeline, renderer, tmp_path, on_progress=seen.append)
+    shares = [progress.share for progress in seen]
+    assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
+    assert seen[-1].shots_done == seen[-1].num_shots == 3
+    assert seen[-1].num_frames == 24 + 28 + 54
+    half = seen[1]
+    assert (half.shots_done, half.shot_share, half.frames_done) == (0, 0.5, 12)
+    seen.clear()
+    make_takes(timeline, renderer, tmp_path, on_progress=seen.append)
+    assert [(p.shots_done, p.share, p.num_frames) for p in seen] == [(3, 1.0, 0)]
+
+
+# ---------------------------------------------------------------- keys
+
+
+def test_a_key_changes_with_everything_that_could_change_a_pixel(timeline, renderer, tmp_path):
+    c = conditions_of(timeline)(0)
+    image = tmp_path / "image.png"
+    image.write_bytes(b"one")
+    moved = CameraPath(c.path.extrinsics + 1e-6, c.path.intrinsics)
+    zoomed = CameraPath(c.path.extrinsics, c.path.intrinsics * 1.001)
+    louder = c.audio.copy()
+    louder[3, 4] = 0.1
+    variants = [
+        c,
+        replace(c, prompt="another"),
+        replace(c, path=moved),
+        replace(c, path=zoomed),
+        replace(c, audio=louder),
+        replace(c, fps=Fraction(25)),
+        replace(c, width=96),
+        replace(c, height=96),
+        replace(c, seed=9),
+        replace(c, reference=str(image)),
+    ]
+    keys = [take_key(variant, renderer) for variant in variants]
+    image.write_bytes(b"two")
+    keys.append(take_key(variants[-1], renderer))
+    for attribute in ("name", "identity"):
+        setattr(renderer, attribute, "other")
+        keys.append(take_key(c, renderer))
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_key_stays_while_nothing_changes(timeline, renderer, tmp_path):
+    c = conditions_of(timeline)(0)
+    copy = replace(c, path=CameraPath(c.path.extrinsics.copy(order="F"), c.path.intrinsics), audio=c.audio.copy())
+    assert take_key(c, renderer) == take_key(copy, renderer)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"the same picture")
+    keys = {take_key(replace(c, reference=str(tmp_path / name)), renderer) for name in ("a.png", "b.png")}
+    assert len(keys) == 1
+
+
+def test_a_missing_reference_is_said(timeline, renderer):
+    with pytest.raises(InputError, match="reference image"):
+        take_key(replace(conditions_of(timeline)(0), reference="nowhere.png"), renderer)
+
+
+def test_the_newest_take_stands_where_none_is_chosen(timeline, renderer, tmp_path):
+    shot = make_takes(timeline, renderer, tmp_path).shots[0]
+    newer = shot.takes[0].model_copy(update={"key": "newer"})
+    both = shot.model_copy(update={"takes": [*shot.takes, newer]})
+    assert chosen_take(both) == shot.takes[0]
+    assert chosen_take(both.model_copy(update={"chosen": None})) == newer
+    assert chosen_take(timeline.shots[0]) is None
