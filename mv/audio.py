@@ -235,7 +235,7 @@ class _Tape:
             promised = f"{clock(self.seconds)} of the {clock(stated)} it promises"
             raise AudioError(f"{self.path}: the file is cut short or damaged: it holds {promised}. Get a whole copy.")
         if self.seconds < MIN_SECONDS:
-            raise AudioError(f"{self.path}: is {self.seconds:.2g} s long; a song of at least {MIN_SECONDS:.0f} s is needed")
+            raise AudioError(f"{self.path}: is {self.seconds:.2g} s long; a song needs at least {MIN_SECONDS:.0f} s")
         samples = np.frombuffer(self.raw, np.float32).reshape(-1, self.channels)
         self._limit(samples)
         return Audio(samples, self.sr, title, tuple(self._notes()), (self.num_samples, self.file_sr))

@@ -27,7 +27,7 @@ DOLLY, TRUCK, PEDESTAL = 0.42, 0.20, 0.24
 
 @dataclass(frozen=True)
 class CameraPath:
-    """extrinsics (f, 4, 4) world-to-camera and intrinsics (f, 4) as (fx, fy, cx, cy) in units of the picture, float64."""
+    """extrinsics (f, 4, 4) world-to-camera, intrinsics (f, 4) as (fx, fy, cx, cy) in units of the picture; float64."""
 
     extrinsics: np.ndarray
     intrinsics: np.ndarray
@@ -171,7 +171,7 @@ def plucker(intrinsics: np.ndarray, extrinsics: np.ndarray, height: int, width: 
 
     intrinsics (f, 4) in units of the picture, extrinsics (f, 4, 4) world-to-camera; returns (f, 6, h, w) float32:
     o × d, then d, with d the unit direction of each pixel centre's ray and o the camera centre, in world axes.
-    A direction carries no translation (the YingVideo-MV report prints `+ t`; CameraCtrl's and VideoX-Fun's code do not).
+    A direction carries no translation: the YingVideo-MV report prints `+ t`, CameraCtrl's and VideoX-Fun's code do not.
     """
     c2w = np.linalg.inv(extrinsics)
     u, v = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)

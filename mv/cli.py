@@ -40,13 +40,14 @@ class Commands(typer.core.TyperGroup):
             raise typer.Exit(130) from None
 
     def list_commands(self, ctx) -> list[str]:
-        return [*super().list_commands(ctx), *(name for name in SUBCOMMANDS if self.get_command(ctx, name))]
+        return [*super().list_commands(ctx), *SUBCOMMANDS]
 
     def get_command(self, ctx, name: str):
         if name not in SUBCOMMANDS:
             return super().get_command(ctx, name)
-        subcommand = getattr(importlib.import_module(SUBCOMMANDS[name]), "app", None)
-        return subcommand and typer.main.get_command(subcommand)
+        command = typer.main.get_command(importlib.import_module(SUBCOMMANDS[name]).app)
+        command.name = name
+        return command
 
 
 app = typer.Typer(
@@ -181,12 +182,14 @@ def render(
 
 @app.command()
 def models() -> None:
-    """List the models: what they are, where their weights come from, under which licence."""
+    """List the models: what they are, under which licence, and where their weights lie."""
     from mv.model.catalog import MODELS
 
-    table = Table("model", "what it is", "where", "licence", header_style="bold")
+    table = Table("model", "what it is", "steps", "licence", header_style="bold")
+    table.add_column("weights", overflow="fold")
     for name, spec in MODELS.items():
-        table.add_row(name, spec.description, str(spec.where), spec.licence)
+        weights = f"{spec.folder}" if spec.installed else f"[red]missing[/red]: {escape(str(spec.folder))}"
+        table.add_row(name, spec.description, str(spec.steps), spec.licence, weights)
     Console().print(table)
 
 

@@ -31,6 +31,7 @@ from mv.errors import Cancelled, InputError, MusicVideoError, OutputError
 BEAT = 0.5  # seconds between heartbeats; also how often a cancel is noticed
 STALE = 30.0  # seconds without a heartbeat until a worker counts as dead; compiling may hold a process up for 10 s
 DEAD = 2.0  # ... when its process is seen to be gone
+GRACE = 1.0  # seconds a job has to heed a cancel; then its process ends: every file is written whole or not at all
 MAX_ATTEMPTS = 3  # a job that takes its worker down this often is given up
 
 Kind = Literal["plan", "make", "render"]
@@ -254,8 +255,11 @@ def _is_dead(worker: str, silence: float) -> bool:
 # ---------------------------------------------------------------- the worker process
 
 
-def work(store: JobStore, run: Run, stop: threading.Event) -> None:
-    """Do jobs until `stop` is set; a job in hand is put back then."""
+def work(store: JobStore, run: Run, stop: threading.Event, abort: Callable[[], None] = lambda: None) -> None:
+    """Do jobs until `stop` is set; a job in hand is put back then.
+
+    abort: called where a job does not heed its cancel within GRACE (it compiles, loads, encodes); ends the process.
+    """
     worker = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     while not stop.is_set():
         store.recover()
@@ -263,19 +267,16 @@ def work(store: JobStore, run: Run, stop: threading.Event) -> None:
         if job is None:
             stop.wait(BEAT)
         else:
-            _attend(store, job, worker, run, stop)
+            _attend(store, job, worker, run, stop, abort)
 
 
-def _attend(store: JobStore, job: Job, worker: str, run: Run, stop: threading.Event) -> None:
-    heart = _Heart(store, job, worker, stop)
+def _attend(store: JobStore, job: Job, worker: str, run: Run, stop: threading.Event, abort: Callable[[], None]) -> None:
+    heart = _Heart(store, job, worker, stop, abort)
     try:
         with heart:
             run(job, heart.report, heart.halted.is_set)
     except Cancelled:
-        if stop.is_set():
-            store.put_back(job.id, worker)
-        else:
-            store.finish(job.id, worker, "cancelled", "Cancelled")
+        heart.give_up()
     except MusicVideoError as error:
         store.finish(job.id, worker, "failed", "Failed", str(error))
     except Exception as error:
@@ -289,8 +290,10 @@ def _attend(store: JobStore, job: Job, worker: str, run: Run, stop: threading.Ev
 class _Heart:
     """Beats in a thread of its own, so that a long step neither hides a cancel nor looks dead."""
 
-    def __init__(self, store: JobStore, job: Job, worker: str, stop: threading.Event) -> None:
-        self.store, self.job, self.worker, self.stop = store, job, worker, stop
+    def __init__(
+        self, store: JobStore, job: Job, worker: str, stop: threading.Event, abort: Callable[[], None]
+    ) -> None:
+        self.store, self.job, self.worker, self.stop, self.abort = store, job, worker, stop, abort
         self.halted = threading.Event()  # cancelled, lost or told to stop
         self.progress = Progress("Starting")
         self._over = threading.Event()
@@ -311,7 +314,17 @@ class _Heart:
         while not self._over.is_set():
             if self.stop.is_set() or not self._goes_on():
                 self.halted.set()
+                if not self._over.wait(GRACE):
+                    self.give_up()
+                    self.abort()
             self._over.wait(BEAT)
+
+    def give_up(self) -> None:
+        """Cancelled by the user, or interrupted with the worker; nothing where the job is another worker's by now."""
+        if self.stop.is_set():
+            self.store.put_back(self.job.id, self.worker)
+        else:
+            self.store.finish(self.job.id, self.worker, "cancelled", "Cancelled")
 
     def _goes_on(self) -> bool:
         try:
@@ -386,7 +399,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     store = JobStore(options.home)
     os.environ["MV_HOME"] = str(store.home)  # the stages make their work folders there
-    work(store, partial(run_job, store), stop)
+    work(store, partial(run_job, store), stop, abort=partial(os._exit, 1))
 
 
 if __name__ == "__main__":

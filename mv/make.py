@@ -190,7 +190,7 @@ def conditions(plan: Timeline, index: int, analysis: Analysis) -> Conditions:
 
 
 def load_model(model: str | Renderer, steps: int | None = None) -> Renderer:
-    """Raises ModelError for an unknown or incomplete model, InputError for steps that cannot be."""
+    """Raises InputError for a name or steps that cannot be, ModelError for an incomplete model."""
     if not isinstance(model, str):
         return model
     if steps is not None and steps < 1:

@@ -152,7 +152,7 @@ class MVPipeline(DiffusionPipeline):
         scale = config.layout_unshuffle
         maps = layout(directions, path, audio, width * scale, height * scale)
         words = encode_words(self.tokenizer, self.text_encoder, [describe(directions)])
-        place = lambda x: x.to(device, dtype)  # noqa: E731
+        place = lambda x: x.to(device, dtype)
         return LatentConditions(
             words=place(words),
             camera=place(stack_groups(fold_frames(rays))),

@@ -2,8 +2,8 @@
 
 At every denoising step the whole latent is covered by overlapping windows whose grid shifts from step to step, so every
 latent frame meets changing neighbours; the windows' predictions (not samples) are blended, and one scheduler step is
-taken on the whole. After YingVideo-MV (arXiv 2512.02492), Algorithm 1, with its faults mended; `paper_windows` keeps the
-printed algorithm for comparison. Latent frames, half-open intervals.
+taken on the whole. After YingVideo-MV (arXiv 2512.02492), Algorithm 1, with its faults mended; `paper_windows` keeps
+the printed algorithm for comparison. Latent frames, half-open intervals.
 """
 
 import math

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ import mv
 from mv import make
 from mv.cli import app
 from mv.doctor import _pins, examine
-from mv.errors import InputError, ModelError
+from mv.errors import InputError
 from mv.lyrics import read_lyrics
 from mv.make import SIZES, load_plan, save_plan
 from mv.reference import read_palette
@@ -75,8 +76,8 @@ def frames_of(film):
 
 def test_help_names_every_command():
     text = run("--help").output
-    for command in ("analyze", "plan", "animatic", "render", "make", "models", "doctor", "studio"):
-        assert command in text
+    for command in ("analyze", "plan", "animatic", "render", "make", "models", "doctor", "studio", "train"):
+        assert re.search(rf"^│ {command} ", text, re.MULTILINE), command
         assert "Usage" in run(command, "--help").output
 
 
@@ -95,6 +96,11 @@ def test_the_library_has_its_verbs():
     assert [verb.__module__ for verb in (analyze, direct, generate, assemble)] == ["mv.make"] * 4
     with pytest.raises(AttributeError, match="nonsense"):
         mv.nonsense  # noqa: B018
+
+
+def test_models_are_listed():
+    output = run("models").output
+    assert "mv-mini" in output and "Apache-2.0" in output
 
 
 # ---------------------------------------------------------------- the whole way, with the animatic
@@ -354,7 +360,7 @@ def test_every_size_is_made_of_blocks_and_near_its_aspect():
 def test_models_are_found_by_name(renderer):
     assert make.load_model("animatic").name == "animatic"
     assert make.load_model(renderer) is renderer
-    with pytest.raises(ModelError):
+    with pytest.raises(InputError, match="nonsense"):
         make.load_model("nonsense")
 
 

@@ -25,8 +25,8 @@ def at_work(store):
     """Run a worker in a thread: at_work(run)."""
     stop, threads = threading.Event(), []
 
-    def start(run) -> threading.Event:
-        threads.append(threading.Thread(target=work, args=(store, run, stop)))
+    def start(run, abort=lambda: None) -> threading.Event:
+        threads.append(threading.Thread(target=work, args=(store, run, stop, abort)))
         threads[-1].start()
         return stop
 
@@ -75,6 +75,15 @@ def test_progress_is_seen_and_cancel_stops_within_two_seconds(store, at_work):
     assert (store.get(job.id).progress, store.get(job.id).eta) == (0.4, 12.0)
     store.cancel(job.id)
     wait_for(lambda: store.get(job.id).state == "cancelled", seconds=2.0)
+
+
+def test_a_job_deaf_to_its_cancel_is_ended_with_its_process(store, at_work):
+    ended = threading.Event()
+    job = store.submit("song", "render")
+    at_work(lambda job, report, cancelled: ended.wait(20), abort=ended.set)
+    wait_for(lambda: store.get(job.id).state == "running")
+    store.cancel(job.id)
+    wait_for(lambda: store.get(job.id).state == "cancelled" and ended.is_set(), seconds=3.0)
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_never_runs(store, at_work):
@@ -206,7 +215,10 @@ time.sleep(60)
 def _lives(pid: int) -> bool:
     """A dead child nobody has waited for (in a container without an init) counts as dead."""
     try:
+        os.kill(pid, 0)
         with open(f"/proc/{pid}/stat") as stat:
             return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
+    except ProcessLookupError:
         return False
+    except FileNotFoundError:  # no /proc on this system
+        return True

@@ -20,7 +20,12 @@ SEED = 7
 
 # (section, bars); times follow from it.
 FORM = (("intro", 4), ("verse", 4), ("chorus", 8), ("verse", 4), ("chorus", 8), ("outro", 4))
-CHORDS = {"Bm": (47, 59, 62, 66), "G": (43, 59, 62, 67), "D": (38, 57, 62, 66), "A": (45, 57, 61, 64)}  # bass, then notes
+CHORDS = {
+    "Bm": (47, 59, 62, 66),
+    "G": (43, 59, 62, 67),
+    "D": (38, 57, 62, 66),
+    "A": (45, 57, 61, 64),
+}  # bass, then notes
 PROGRESSIONS = {
     "intro": ("Bm", "G", "D", "A"),
     "verse": ("Bm", "G", "D", "A"),
@@ -153,7 +158,9 @@ def drums(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     kick, snare, closed, open_hat, crash = kick_sound(), snare_sound(rng), *cymbals(rng)
     for section, beat, bar, count, _ in bars():
         last = bar == count - 1
-        for offset in {"intro": (0,) if bar >= 2 else (), "verse": (0, 2, 2.5), "outro": (0, 2)}.get(section, (0, 1, 2, 3)):
+        for offset in {"intro": (0,) if bar >= 2 else (), "verse": (0, 2, 2.5), "outro": (0, 2)}.get(
+            section, (0, 1, 2, 3)
+        ):
             if not (section == "outro" and last and offset):
                 put(kicks, beat + offset, kick)
         for offset in (1, 3) if section in ("verse", "chorus") or (section == "outro" and not last) else ():
@@ -227,7 +234,9 @@ def bass() -> np.ndarray:
         last = section == "outro" and bar == count - 1
         steps = (0,) if last else (0, 1.5, 2, 3.5) if section != "chorus" else np.arange(0, 4, 0.5)
         for i, step in enumerate(steps):
-            long = BAR + TAIL - 0.2 if last else BEAT * (0.46 if section == "chorus" else 1.3 if step in (0, 2) else 0.45)
+            long = (
+                BAR + TAIL - 0.2 if last else BEAT * (0.46 if section == "chorus" else 1.3 if step in (0, 2) else 0.45)
+            )
             note = chord[0] + (12 if section == "chorus" and i % 2 else 0) - (12 if chord[0] > 46 else 0)
             t = seconds(long)
             sound = np.sin(2 * np.pi * hertz(note) * t) + 0.35 * saw(hertz(note), t, 8) * np.exp(-t / 0.25)
@@ -260,7 +269,9 @@ def arpeggio() -> np.ndarray:
         step = 0.5 if section == "verse" else 0.25
         for i, offset in enumerate(np.arange(0, 4, step)):
             t, f = seconds(0.4), hertz(notes[(i * 3 + i // 4) % len(notes)])
-            sound = np.sin(2 * np.pi * f * t + 1.4 * np.exp(-t / 0.09) * np.sin(2 * np.pi * 3 * f * t)) * np.exp(-t / 0.13)
+            sound = np.sin(2 * np.pi * f * t + 1.4 * np.exp(-t / 0.09) * np.sin(2 * np.pi * 3 * f * t)) * np.exp(
+                -t / 0.13
+            )
             loud = {"intro": 0.8, "verse": 0.5, "chorus": 0.55, "outro": 0.8}[section] * (1 if i % 4 == 0 else 0.7)
             put(track, beat + offset, panned(loud * shaped(sound, 0.003, 0.05), 0.7 * np.sin(1.7 * i + bar)))
     return track

@@ -5,6 +5,7 @@ maximum filter (Böck and Widmer, DAFx 2013), so vibrato does not count as an on
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
@@ -26,7 +27,7 @@ BAND_WEIGHTS = np.array([1.2, 0.8, 1.0, 0.9])  # bass, low mids, mids, highs
 
 @dataclass(frozen=True)
 class Beats:
-    """times (n,) in seconds, increasing; positions (n,) in the bar, 1 = downbeat; tempo 0 where the grid is invented."""
+    """times (n,) in seconds, increasing; positions (n,) in the bar, 1 = downbeat; tempo 0: invented grid."""
 
     times: np.ndarray
     positions: np.ndarray
@@ -47,10 +48,10 @@ def track(heard: Spectra, flux: np.ndarray, activation: np.ndarray, duration: fl
     if confidence < LEAST_CONFIDENCE:
         return even_grid(duration)
     frames = decode(activation, periods, weights)
-    times = one_grid(straighten(on_peaks(frames, activation) / FRAME_RATE - LATENCY))
-    times = np.round(within(times, *sound), 3)  # the analysis keeps milliseconds; sections start on the very same
-    if len(times) < 4:
+    if len(frames) < 4:
         return even_grid(duration)
+    times = one_grid(straighten(on_peaks(frames, activation) / FRAME_RATE - LATENCY))
+    times = np.round(cover(times, *sound), 3)  # the analysis keeps milliseconds; sections start on the very same
     positions = bar_positions(times, heard, flux)
     return Beats(times, positions, float(60 / np.median(np.diff(times))), confidence)
 
@@ -70,10 +71,16 @@ def sounding_span(heard: Spectra, duration: float) -> tuple[float, float] | None
     return audible[0] / FRAME_RATE, min((audible[-1] + 1) / FRAME_RATE, duration)
 
 
-def within(times: np.ndarray, start: float, end: float) -> np.ndarray:
-    """The beats between start and end, a tenth of a second of grace before the start; none before zero."""
-    times = times[(times > start - 0.1) & (times < end)]
-    times = np.maximum(times, 0.0)
+def cover(times: np.ndarray, start: float, end: float) -> np.ndarray:
+    """The beats from start to end, continued evenly where the tracker left a gap at either end; none before zero.
+
+    A tenth of a second of grace before the start: music that begins on the beat has no rise to be heard there.
+    """
+    first, last = np.median(np.diff(times)[:8]), np.median(np.diff(times)[-8:])
+    before = np.arange(times[0] - first, start - 0.1, -first)[::-1]
+    after = np.arange(times[-1] + last, end, last)
+    times = np.concatenate([before, times, after])
+    times = np.maximum(times[(times > start - 0.1) & (times < end)], 0.0)
     return times[np.diff(times, prepend=-1.0) > 0.05]
 
 
@@ -88,7 +95,7 @@ def onsets(heard: Spectra) -> tuple[np.ndarray, np.ndarray]:
     rise = np.zeros_like(bands)
     rise[lag:] = np.maximum(0, bands[lag:] - maximum_filter1d(bands, 3, axis=1)[:-lag])
     edges = [0, N_BASS, *(N_BASS + np.searchsorted(_mel_centres(), [400, 2500])), N_BASS + N_MELS]
-    flux = np.stack([_stand_out(rise[:, a:b].mean(1)) for a, b in zip(edges, edges[1:])])
+    flux = np.stack([_stand_out(rise[:, a:b].mean(1)) for a, b in pairwise(edges)])
     total = BAND_WEIGHTS @ flux
     return flux, np.clip(total / max(np.percentile(total, 97), 1e-6), 0, 1)
 

@@ -120,7 +120,7 @@ def pulse(level: np.ndarray) -> np.ndarray:
     Without the flash a kick under a sustained bass would not show.
     """
     base = between(level, 10, 98, least=24)
-    rise = np.maximum(level[2:] - maximum_filter1d(level, 3)[:-2], 0)  # dB in 2 audio frames; the maximum ignores tremolo
+    rise = np.maximum(level[2:] - maximum_filter1d(level, 3)[:-2], 0)  # dB; no tremolo
     attack = release(np.concatenate([[0, 0], np.minimum(rise, 20)]) * base, 0.16)
     return np.clip(0.4 * base + 0.6 * between(attack, 5, 97, least=1.0), 0, 1) * (base > 0)
 
@@ -150,6 +150,6 @@ def brightness(heard: Spectra) -> np.ndarray:
 
 
 def between(x: np.ndarray, low: float, high: float, least: float, of: np.ndarray | None = None) -> np.ndarray:
-    """x from its low-th to its high-th percentile → 0..1; a smaller range than `least` is not stretched, only lowered."""
+    """x from its low-th to its high-th percentile → 0..1; a range smaller than `least` is not stretched."""
     bottom, top = np.percentile(x if of is None else x[of], [low, high])
     return np.clip((x - min(bottom, top - least)) / max(top - bottom, least), 0, 1)

@@ -6,6 +6,7 @@ dynamic programming then prefers sections of 4, 8 or 16 bars, as songs do.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import fft
@@ -45,15 +46,11 @@ def find_sections(
     """Sections that tile [0, duration). energy and voice on the curves' grid."""
     bars = listen_in_bars(heard, beats, duration)
     cuts = choose_boundaries(bars, similarity(bars)) if len(bars) >= 8 else []
-    inner = bars.edges[cuts]
-    inner = inner[(inner > 0.5) & (inner < duration - 2.0)]
-    edges = np.concatenate([[0.0], inner, [duration]])
-    spans = [(int(np.searchsorted(bars.edges, a + 1e-6, "right")) - 1, int(np.searchsorted(bars.edges, b - 1e-6)))
-             for a, b in zip(edges, edges[1:])]  # fmt: skip
-    spans = [(max(a, 0), min(max(b, a + 1, 1), len(bars))) for a, b in spans]
-    repeats = find_repeats(bars, spans)
-    energies = [_mean_over(energy, a, b) for a, b in zip(edges, edges[1:])]
-    voices = [_mean_over(voice, a, b) for a, b in zip(edges, edges[1:])]
+    cuts = [cut for cut in cuts if 0.5 < bars.edges[cut] < duration - 2.0]
+    edges = np.concatenate([[0.0], bars.edges[cuts], [duration]])
+    repeats = find_repeats(bars, list(zip([0, *cuts], [*cuts, len(bars)])))
+    energies = [_mean_over(energy, a, b) for a, b in pairwise(edges)]
+    voices = [_mean_over(voice, a, b) for a, b in pairwise(edges)]
     labels = name_sections(energies, voices, repeats)
     return [
         Section(start=a, duration=b - a, label=label, repeat_of=repeat, energy=round(e, 3))
@@ -215,6 +212,8 @@ def name_sections(energies: list[float], voices: list[float], repeats: list[int 
     labels[0] = _opening(energy, voice, group, chorus, sung)
     if n > 2 or energy[-1] < 0.7 * energy[0]:
         labels[-1] = _closing(energy, voice, group, chorus, sung)
+    if n > 3 and labels[-1] == "outro" and energy[-1] < 0.3 and labels[-2] in ("break", "bridge"):
+        labels[-2] = "outro"  # what follows is only the last chord dying away
     return labels
 
 

@@ -15,7 +15,7 @@ VOWELS = (250, 3500)  # Hz
 GLIDE, SHARE, LEVEL = 8.0, 4.8, 0.5
 # The decision lies midway between a song's quiet and full passages, within what was seen in songs with singing.
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.9, 2.2
-GLIDE_SECONDS = 0.4
+GLIDE_SECONDS = 0.8
 MONO_SHIFT = 1.0  # without a side channel everything counts as centre
 
 

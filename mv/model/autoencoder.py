@@ -129,7 +129,11 @@ class MVAutoencoder(ModelMixin, ConfigMixin):
         """video (b, 3, 4k+1, h, w) in -1..1, h and w multiples of 16 → normalised latents (b, c, k+1, h/16, w/16)."""
         if (video.shape[2] - 1) % GROUP or video.shape[3] % 16 or video.shape[4] % 16:
             raise ValueError(f"expected 4k+1 frames and sides in multiples of 16, got {tuple(video.shape)}")
-        z = self.encoder(F.avg_pool3d(group(video), (1, 2, 2))).transpose(1, 2)
+        return self.encode_half_size(F.avg_pool3d(video, (1, 2, 2)))
+
+    def encode_half_size(self, video: torch.Tensor) -> torch.Tensor:
+        """The same from pictures that have been halved already: (b, 3, 4k+1, h/2, w/2)."""
+        z = self.encoder(group(video)).transpose(1, 2)
         mean, std = self._statistics(z)
         return (z - mean) / std
 

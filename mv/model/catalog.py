@@ -54,11 +54,15 @@ def load_renderer(name: str, num_inference_steps: int | None = None) -> Renderer
 def load_pipeline(folder: Path):
     """MVPipeline in bfloat16 (the CPU's and the GPU's fast type) on the best device."""
     import torch
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
 
     from mv.pipeline import MVPipeline
 
+    for logging in (diffusers_logging, transformers_logging):  # the caller shows its own progress
+        logging.disable_progress_bar()
     try:
-        pipeline = MVPipeline.from_pretrained(folder, torch_dtype=torch.bfloat16, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder}: cannot load the model: {error}") from error
+        pipeline = MVPipeline.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True)
+    except Exception as error:  # safetensors, transformers and diffusers each raise their own kinds
+        raise ModelError(f"{folder}: cannot load the model, its files may be incomplete: {error}") from error
     return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,7 +1,8 @@
 """MVTransformer3DModel: diffusers' Wan transformer with a camera, a layout and an audio adapter.
 
 One class for both sizes: mv-mini, trained by this project, and Wan2.1/2.2 weights (base, or Fun control-camera, whose
-adapter has this very shape). Every adapter starts at zero: untrained, the output equals the base model's to the last bit.
+adapter has this very shape). Every adapter starts at zero: untrained, the output equals the base model's to the last
+bit.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.modeling_outputs import Transformer2DModelOutput
+from diffusers.models.modeling_utils import ModelMixin  # noqa: F401  (a pipeline's loader looks for it in this module)
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from torch import nn
 
@@ -42,7 +44,7 @@ class SpatialAdapter(nn.Module):
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """(b, channels, t, H, W) → tokens (b, t·h·w, dim)."""
-        batch, _, num_frames = maps.shape[:3]
+        batch = len(maps)
         x = self.conv(F.pixel_unshuffle(maps.transpose(1, 2).flatten(0, 1), self.unshuffle))
         for block in self.residual_blocks:
             x = block(x)
@@ -88,7 +90,7 @@ class AudioCrossAttention(nn.Module):
         padded = torch.cat([audio_tokens[:, :1], audio_tokens, audio_tokens[:, -1:]], 1)
         heard = torch.cat([padded[:, :-2], padded[:, 1:-1], padded[:, 2:]], 2).flatten(0, 1)
         x = self.norm(hidden_states).view(batch * num_frames, -1, hidden_states.shape[-1])
-        split = lambda y: y.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # noqa: E731
+        split = lambda y: y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         q, (k, v) = split(self.to_q(x)), map(split, self.to_kv(heard).chunk(2, -1))
         x = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return hidden_states + self.to_out(x).view_as(hidden_states)
@@ -97,7 +99,7 @@ class AudioCrossAttention(nn.Module):
 class MVTransformer3DModel(WanTransformer3DModel):
     """Wan's arguments, and:
 
-    camera_channels: channels of the ray map per latent frame (24 = 6 Plücker × 4 video frames), None for no adapter.
+    camera_channels: channels of the ray map per latent frame (24 = 6 Plücker × 4 video frames), None: no adapter.
     camera_unshuffle: pixels of the ray map per latent pixel (8 for Wan-Fun; 1 for mv-mini, whose latents are coarse).
     camera_scale: metres are multiplied by this before the moments o × d are formed.
     layout_channels, layout_unshuffle: the same for the map of what stands where (mv/world/render.py), None for Wan.
@@ -163,8 +165,8 @@ class MVTransformer3DModel(WanTransformer3DModel):
     ) -> Transformer2DModelOutput | tuple[torch.Tensor]:
         """hidden_states (b, c, t, h, w); timestep (b,) 0..1000; encoder_hidden_states (b, n, text_dim).
 
-        camera (b, camera_channels, t, h·u, w·u) and layout likewise; audio (b, t, 4, audio_dim). An adapter that is given
-        nothing adds nothing. keep (b,) 0 or 1 switches all adapters off per sample: training for guidance.
+        camera (b, camera_channels, t, h·u, w·u) and layout likewise; audio (b, t, 4, audio_dim). An adapter that is
+        given nothing adds nothing. keep (b,) 0 or 1 switches all adapters off per sample: training for guidance.
         """
         batch, _, num_frames, height, width = hidden_states.shape
         _, p_h, p_w = self.config.patch_size
@@ -213,7 +215,7 @@ class MVTransformer3DModel(WanTransformer3DModel):
         """An S block is the same block with the latent frames moved into the batch: attention stays inside each."""
         arguments = (hidden_states, encoder_hidden_states, timestep_proj, rotary_emb)
         if letter == "S" and num_frames > 1:
-            apart = lambda x: x.unflatten(1, (num_frames, -1)).flatten(0, 1)  # noqa: E731
+            apart = lambda x: x.unflatten(1, (num_frames, -1)).flatten(0, 1)
             arguments = (
                 apart(hidden_states),
                 encoder_hidden_states.repeat_interleave(num_frames, 0),

@@ -120,7 +120,7 @@ def measure(model: MVAutoencoder, videos: list[torch.Tensor]) -> dict[str, float
         edges.append(edge_energy(painted))
         true_edges.append(edge_energy(video))
     errors = torch.stack(errors).mean(0)
-    decibel = lambda mse: float(10 * torch.log10(4 / mse))  # noqa: E731
+    decibel = lambda mse: float(10 * torch.log10(4 / mse))
     return {
         "psnr_first": decibel(errors[0]),
         "psnr_motion": decibel(errors[1:].mean()),

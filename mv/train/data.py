@@ -103,7 +103,7 @@ def random_music(rng: np.random.Generator, num_frames: int) -> tuple[np.ndarray,
     t = np.arange(num_frames) / FPS
     beat = rng.uniform(0, 8) + t * rng.uniform(70, 180) / 60
     phase, energy = beat % 1, rng.uniform(0.15, 1.0)
-    level = lambda: rng.choice([0.0, rng.uniform(0.3, 1.0), 1.0], p=[0.12, 0.58, 0.30])  # noqa: E731
+    level = lambda: rng.choice([0.0, rng.uniform(0.3, 1.0), 1.0], p=[0.12, 0.58, 0.30])
     decay = rng.uniform(3, 8)
     low = np.exp(-decay * phase) * level() * (0.4 + 0.6 * energy)
     if rng.random() < 0.25:  # a bass line rather than a kick

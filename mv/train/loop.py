@@ -196,8 +196,8 @@ class Run:
     def _load(self) -> None:
         with safe_open(self.folder / "checkpoint.safetensors", "pt") as file:
             meta = file.metadata()
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118: not a dict
-        part = lambda prefix: {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}  # noqa: E731
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        part = lambda prefix: {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
         self.model.load_state_dict(part("model."))
         self.averaged.weights = part("average.")
         self.optimizer.load_state(part("optimizer."))

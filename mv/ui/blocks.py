@@ -36,7 +36,7 @@ def build(home: Path, worker: Worker) -> gr.Blocks:
             timer=gr.Timer(POLL, active=False),
         )
         with gr.Row(elem_id="header"):
-            gr.HTML(_BRAND, elem_id="brand", min_width=260)
+            gr.HTML(_BRAND, elem_id="brand")
             parts["picker"] = gr.Dropdown([], label="Open a project", scale=0, min_width=320, elem_id="picker")
         with gr.Row():
             with gr.Column(scale=1, min_width=340):
@@ -125,7 +125,6 @@ def _plan_row() -> dict:
                 show_label=False,
                 columns=5,
                 fit_columns=False,
-                height=440,
                 object_fit="contain",
                 allow_preview=False,
                 interactive=False,
@@ -176,7 +175,8 @@ def model_choices() -> list[tuple[str, str]]:
     """(label, name) of every model of the catalogue and of the animatic, which is none."""
     from mv.model.catalog import MODELS
 
-    return [*((name, name) for name in MODELS), ANIMATIC]
+    named = [(name if spec.installed else f"{name} (weights are missing)", name) for name, spec in MODELS.items()]
+    return [*named, ANIMATIC]
 
 
 # ---------------------------------------------------------------- the server

@@ -180,6 +180,12 @@ class Project:
         make.save_plan(plan, self._path("plan.json"))
         return plan
 
+    def sweep(self) -> None:
+        """Remove what a worker that was ended in the middle of a file left: whole_file's temporary files."""
+        for folder in ("takes", "films"):
+            for path in self._path(folder).glob(".*.mp4"):
+                path.unlink(missing_ok=True)
+
     def keep_rendered(self, plan: Timeline) -> None:
         make.save_plan(plan, self._path("rendered.json"))
 
@@ -236,6 +242,7 @@ _NAMES = {
 def run_job(store: JobStore, job: Job, report: Report, cancelled: Callable[[], bool]) -> None:
     """A plan, make or render job of a project. Raises MusicVideoError; Cancelled at a step's next sign of progress."""
     project = Project(store.home, job.project)
+    project.sweep()
     teller = Teller(job.kind, report, cancelled)
     if job.kind != "render" and not job.planned:
         _plan(project, teller)

@@ -41,7 +41,7 @@ def pose(action: str, m: Music) -> Pose:
         vigour *= 1.35
     yaw = 0.28 * np.sin(0.5 * np.pi * m.beat) * vigour
     facing = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-    at = lambda x, y, z=0.0: facing @ np.array([x, y, z])  # noqa: E731
+    at = lambda x, y, z=0.0: facing @ np.array([x, y, z])
 
     side, dip = 0.08 * vigour * sway, -0.07 * vigour * (1 - bounce)
     if action == "cheering":
@@ -97,7 +97,7 @@ def paint(canvas: Canvas, place: Place, look: Look, action: str, m: Music) -> No
     rim = mix(place.colors.accent, WHITE, 0.35) * (0.55 + 0.45 * m.low)
     # The light that falls on the figure is the place's: darker at night, and it answers to the lows.
     key = min(1.0, 0.74 + 0.18 * place.colors.light + 0.10 * m.low)
-    tint = lambda color: mix(np.asarray(color) * key, place.colors.accent, 0.07)  # noqa: E731
+    tint = lambda color: mix(np.asarray(color) * key, place.colors.accent, 0.07)
     toward_sun = place.sun * [1, -1] * 0.04 * scale
 
     _body(canvas, p, look, action, dict.fromkeys(("top", "legs", "skin", "shoes"), rim), 0.03, toward_sun)
@@ -173,7 +173,7 @@ def _head(canvas: Canvas, p: Pose, head, scale, look: Look, tint, m: Music) -> N
     hair, skin = tint(HAIR_COLORS[look.hair_color]), tint(SKINS[look.skin])
     to_camera = canvas.position - p.head
     turn = np.sin(np.clip(p.yaw - np.arctan2(to_camera[0], to_camera[2]), -1.2, 1.2))
-    put = lambda x, y: canvas.upright(head, [(x, y)], r)[0]  # noqa: E731
+    put = lambda x, y: canvas.upright(head, [(x, y)], r)[0]
     if look.hair_style == "bun":
         canvas.oval(put(0, 1.2), 0.45 * r + 0.03 * scale, 0.45 * r + 0.03 * scale, INK)
         canvas.oval(put(0, 1.2), 0.45 * r, 0.45 * r, hair)
@@ -201,7 +201,7 @@ def _microphone(canvas: Canvas, p: Pose, skin) -> None:
 
 
 def _guitar(canvas: Canvas, p: Pose, place: Place) -> None:
-    at = lambda x, y: p.pelvis + p.facing @ np.array([x, y, 0.26])  # noqa: E731
+    at = lambda x, y: p.pelvis + p.facing @ np.array([x, y, 0.26])
     wood = mix(place.colors.second, (214, 120, 52), 0.45)
     for grow, body, neck in ((0.03, INK, INK), (0.0, wood, (92, 60, 44))):
         canvas.limb(at(0.05, 0.17), at(0.66, 0.46), 0.05 + grow, 0.045 + grow, neck)
@@ -215,7 +215,7 @@ def _guitar(canvas: Canvas, p: Pose, place: Place) -> None:
 
 
 def paint_layout(figure: Canvas, marks: Canvas, look: Look, action: str, m: Music) -> None:
-    """figure: the performer in the cast's flat colours. marks: R = the figure, G = the head, B = the mouth's opening."""
+    """figure: the performer in the cast's flat colours. marks: R the figure, G the head, B the mouth's opening."""
     p = pose(action, m)
     seen = figure.see(p.head)
     if seen is None:

@@ -1,7 +1,7 @@
-"""The places of the stage world. Everything in a place follows from its words: scene, time of day, palette, and the music.
+"""The places of the stage world. Everything in a place follows from its words (scene, time, palette) and the music.
 
-A place is a sky (a painted backdrop), a ground (shading and flat patterns) and props sorted far to near, each a function
-of the canvas and the music of the moment.
+A place is a sky (a painted backdrop), a ground (shading and flat patterns) and props sorted far to near, each a
+function of the canvas and the music of the moment.
 """
 
 import colorsys
@@ -221,7 +221,7 @@ def ocean(c: Colors) -> Place:
     ]
     beach = mix(c.horizon, np.array([232.0, 196.0, 140.0]) * c.light, 0.55) * 0.92
     angles = np.linspace(0, 2 * np.pi, 28, endpoint=False)
-    island = lambda r: np.stack([r * np.cos(angles), 0 * angles, 0.7 * r * np.sin(angles) + 0.4], 1)  # noqa: E731
+    island = lambda r: np.stack([r * np.cos(angles), 0 * angles, 0.7 * r * np.sin(angles) + 0.4], 1)
     pattern = [*ripples, (island(3.5), mix(c.horizon, WHITE, 0.6)), (island(3.15), beach)]
     props = [
         _sun(7, 9, 6.0, mix(c.horizon, MOON, 0.8), c.horizon),
@@ -426,9 +426,9 @@ def _palm(c: Colors, x: float, z: float, height: float, lean: float) -> Prop:
         canvas.limb(middle, (top, height, z), 0.15, 0.12, trunk)
         for angle in np.linspace(-0.4, 3.54, 5):
             dx, dy = 1.5 * np.cos(angle), 0.65 * np.sin(angle)
-            canvas.polygon(
-                [(top, height - 0.1, z), (top + dx * 0.5, height + dy * 0.7 + 0.48, z),
-                 (top + dx, height + dy * 0.6 - 0.2, z), (top + dx * 0.45, height + dy * 0.6 - 0.05, z)], leaf)  # fmt: skip
+            bend = (top + dx * 0.5, height + dy * 0.7 + 0.48, z)
+            tip, under = (top + dx, height + dy * 0.6 - 0.2, z), (top + dx * 0.45, height + dy * 0.6 - 0.05, z)
+            canvas.polygon([(top, height - 0.1, z), bend, tip, under], leaf)
 
     return z, paint
 
@@ -447,7 +447,7 @@ def _boat(c: Colors, x: float, z: float) -> Prop:
 def _ring(c: Colors, z: float, k: int) -> Prop:
     angles = np.arange(7) * np.pi / 3 + np.pi / 6
     inner, outer = 3.3, 3.65
-    rim = lambda r: np.stack([r * np.cos(angles), 1.6 + 0.8 * r * np.sin(angles), np.full(7, z)], 1)  # noqa: E731
+    rim = lambda r: np.stack([r * np.cos(angles), 1.6 + 0.8 * r * np.sin(angles), np.full(7, z)], 1)
     a, b, wide_a, wide_b = rim(inner), rim(outer), rim(inner - 0.15), rim(outer + 0.15)
     color, near = (c.accent, c.second)[k % 2], 1 - min(1.0, -z / 36)
 

@@ -1,0 +1,211 @@
+"""The model's classes at tiny size: shapes, zero adapters, saving, the whole pipeline."""
+
+import numpy as np
+import pytest
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, WanTransformer3DModel
+
+from mv.camera import camera_path
+from mv.errors import InputError, ModelError
+from mv.model.autoencoder import MVAutoencoder, group, ungroup
+from mv.model.catalog import MODELS, load_renderer
+from mv.model.text import build_text_encoder, build_tokenizer, encode_words
+from mv.model.transformer import MVTransformer3DModel
+from mv.pipeline import MVPipeline
+from mv.schema import AUDIO_FEATURES, CURVES, CameraMove, MoveKind, ShotSize, with_phases
+from mv.train.data import random_directions
+from mv.windows import WindowSpec
+from mv.world.render import LAYOUT_CHANNELS
+from mv.world.vocabulary import describe
+
+BASE = dict(num_attention_heads=2, attention_head_dim=12, in_channels=4, out_channels=4, text_dim=16, freq_dim=16,
+            ffn_dim=32, num_layers=2, rope_max_seq_len=64)  # fmt: skip
+ADAPTERS = dict(camera_channels=24, camera_unshuffle=1, layout_channels=4 * LAYOUT_CHANNELS, layout_unshuffle=2,
+                audio_dim=len(AUDIO_FEATURES), audio_every=2)  # fmt: skip
+
+
+def tiny_transformer(**more) -> MVTransformer3DModel:
+    torch.manual_seed(0)
+    return MVTransformer3DModel(**BASE, **ADAPTERS, **more).eval()
+
+
+def inputs(frames: int = 3, batch: int = 2) -> dict[str, torch.Tensor]:
+    g = torch.Generator().manual_seed(1)
+    rand = lambda *shape: torch.randn(shape, generator=g)
+    return dict(
+        hidden_states=rand(batch, 4, frames, 4, 6),
+        timestep=torch.tensor([500.0] * batch),
+        encoder_hidden_states=rand(batch, 5, 16),
+        camera=rand(batch, 24, frames, 4, 6),
+        layout=rand(batch, 4 * LAYOUT_CHANNELS, frames, 8, 12),
+        audio=rand(batch, frames, 4, len(AUDIO_FEATURES)),
+    )
+
+
+def tiny_pipeline() -> MVPipeline:
+    tokenizer = build_tokenizer()
+    transformer = tiny_transformer(attention_layout="SF")
+    vae = MVAutoencoder(latent_channels=4, encoder_channels=(8, 8), decoder_channels=(8, 8, 8, 8))
+    text_encoder = build_text_encoder(len(tokenizer), 16)
+    return MVPipeline(transformer, vae, text_encoder, tokenizer, FlowMatchEulerDiscreteScheduler(shift=2.0))
+
+
+def shot(frames: int, kind: MoveKind = MoveKind.pan_left) -> tuple:
+    audio = with_phases(np.random.default_rng(0).random((frames, len(CURVES))), np.arange(frames) / 12)
+    return camera_path(CameraMove(kind=kind), ShotSize.medium, frames, 2.0), audio
+
+
+# ---------------------------------------------------------------- transformer
+
+
+@torch.no_grad()
+def test_fresh_adapters_change_nothing_to_the_last_bit():
+    model, given = tiny_transformer(), inputs()
+    base = WanTransformer3DModel(**BASE).eval()
+    missing = base.load_state_dict(
+        {k: v for k, v in model.state_dict().items() if "adapter" not in k and "audio_attention" not in k}
+    )
+    assert not missing.missing_keys
+    plain = [given[key] for key in ("hidden_states", "timestep", "encoder_hidden_states")]
+    assert torch.equal(base(*plain, return_dict=False)[0], model(**given, return_dict=False)[0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("condition", ["camera", "layout", "audio"])
+def test_a_trained_adapter_is_heard_and_can_be_switched_off(condition):
+    model, given = tiny_transformer(), inputs()
+    for name, p in model.named_parameters():
+        if "adapter" in name or "audio_attention" in name:
+            p.normal_(std=0.2)
+    without = {**given, condition: None}
+    assert not torch.allclose(model(**given).sample, model(**without).sample)
+    off = model(**given, keep=torch.zeros(2)).sample
+    nothing = {**given, "camera": None, "layout": None, "audio": None}
+    assert torch.allclose(off, model(**nothing).sample, atol=1e-5)
+
+
+@torch.no_grad()
+def test_sound_acts_on_its_own_moment():
+    """Within one latent frame's blocks, audio of a far frame must not leak: S blocks see one latent frame only."""
+    model, given = tiny_transformer(attention_layout="S"), inputs(frames=6)
+    for name, p in model.named_parameters():
+        if "audio" in name:
+            p.normal_(std=0.2)
+    changed = {**given, "audio": given["audio"].clone()}
+    changed["audio"][:, 0] += 1
+    difference = (model(**given).sample - model(**changed).sample).abs().amax((0, 1, 3, 4))
+    assert difference[0] > 1e-3 and difference[3:].max() < 1e-6
+
+
+@torch.no_grad()
+def test_apart_blocks_equal_whole_blocks_on_one_frame():
+    given = inputs(frames=1)
+    whole, apart = tiny_transformer(attention_layout="F"), tiny_transformer(attention_layout="S")
+    assert torch.allclose(whole(**given).sample, apart(**given).sample, atol=1e-6)
+
+
+def test_unknown_attention_layout_is_refused():
+    with pytest.raises(ValueError, match="letters F and S"):
+        tiny_transformer(attention_layout="SX")
+
+
+# ---------------------------------------------------------------- autoencoder and text
+
+
+@torch.no_grad()
+def test_autoencoder_shapes_and_normalisation():
+    vae = MVAutoencoder(4, (8, 8), (8, 8, 8, 8), latents_mean=[0.5] * 4, latents_std=[2.0] * 4).eval()
+    video = torch.rand(1, 3, 9, 32, 64) * 2 - 1
+    z = vae.encode(video)
+    assert z.shape == (1, 4, 3, 2, 4) and vae.decode(z).sample.shape == video.shape
+    raw = MVAutoencoder(4, (8, 8), (8, 8, 8, 8)).eval()
+    raw.load_state_dict(vae.state_dict())
+    assert torch.allclose(raw.encode(video), z * 2 + 0.5, atol=1e-5)
+    with pytest.raises(ValueError, match="4k\\+1"):
+        vae.encode(video[:, :, :8])
+
+
+def test_grouping_is_undone():
+    video = torch.rand(2, 3, 13, 4, 4)
+    assert torch.equal(ungroup(group(video)), video)
+
+
+@torch.no_grad()
+def test_decoding_in_pieces_equals_decoding_whole():
+    pipeline = tiny_pipeline()
+    latents = torch.randn(1, 4, 15, 2, 4, generator=torch.Generator().manual_seed(0))
+    whole = pipeline.vae.decode(latents).sample[0].clamp(-1, 1)
+    whole = ((whole + 1) * 127.5).round().byte().permute(1, 2, 3, 0).numpy()
+    assert np.array_equal(pipeline.decode_latents(latents, whole.shape[0]), whole)
+
+
+def test_the_tokenizer_knows_every_word_the_director_writes():
+    tokenizer = build_tokenizer()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        ids = tokenizer(describe(random_directions(rng))).input_ids
+        assert tokenizer.unk_token_id not in ids and len(ids) <= 32
+
+
+@torch.no_grad()
+def test_places_without_a_word_are_zero():
+    tokenizer = build_tokenizer()
+    words = encode_words(tokenizer, build_text_encoder(len(tokenizer), 16), ["desert at night", ""])
+    assert words[0, :3].abs().sum() > 0 and words[0, 3:].abs().sum() == 0 and words[1].abs().sum() == 0
+
+
+# ---------------------------------------------------------------- pipeline
+
+
+@pytest.mark.parametrize("frames", [1, 2, 9, 30])
+def test_pipeline_gives_exactly_the_frames_asked_for(frames):
+    path, audio = shot(frames)
+    seen = []
+    result = tiny_pipeline()(
+        "desert at night", path, audio, 32, 64, 2, windows=WindowSpec(4, 1, 2, 1),
+        generator=torch.Generator().manual_seed(0), callback=seen.append,
+    )  # fmt: skip
+    assert result.frames.shape == (frames, 32, 64, 3) and result.frames.dtype == np.uint8
+    assert seen == sorted(seen) and seen[-1] == 1.0
+
+
+def test_pipeline_is_deterministic_and_survives_saving(tmp_path):
+    pipeline, (path, audio) = tiny_pipeline(), shot(9)
+    render = lambda p: p("stage", path, audio, 32, 64, 2, generator=torch.Generator().manual_seed(5)).frames
+    first = render(pipeline)
+    assert np.array_equal(first, render(pipeline))
+    pipeline.save_pretrained(tmp_path / "model")
+    assert np.array_equal(first, render(MVPipeline.from_pretrained(tmp_path / "model")))
+
+
+def test_pipeline_says_what_does_not_fit():
+    pipeline, (path, audio) = tiny_pipeline(), shot(5)
+    with pytest.raises(InputError, match="multiples of 32"):
+        pipeline("stage", path, audio, 30, 64)
+    with pytest.raises(InputError, match="one row a frame"):
+        pipeline("stage", path, audio[:3], 32, 64)
+
+
+def test_catalog_names_its_models():
+    assert "mv-mini" in MODELS
+    with pytest.raises(InputError, match="known are: mv-mini"):
+        load_renderer("no-such-model")
+    with pytest.raises(InputError, match="1 to 200"):
+        load_renderer("mv-mini", 0)
+
+
+def test_missing_weights_are_named(monkeypatch, tmp_path):
+    from dataclasses import replace
+
+    monkeypatch.setitem(MODELS, "mv-mini", replace(MODELS["mv-mini"], folder=tmp_path))
+    with pytest.raises(ModelError, match="no weights in"):
+        load_renderer("mv-mini")
+
+
+def test_broken_weights_are_named(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    (tmp_path / "model_index.json").write_text("{")
+    monkeypatch.setitem(MODELS, "mv-mini", replace(MODELS["mv-mini"], folder=tmp_path))
+    with pytest.raises(ModelError, match="cannot load"):
+        load_renderer("mv-mini")

@@ -1,0 +1,138 @@
+"""Training: data from a seed, resuming to the very step, conditions that reach the loss."""
+
+import numpy as np
+import pytest
+import torch
+
+from mv.model.autoencoder import MVAutoencoder
+from mv.schema import AUDIO_FEATURES
+from mv.train import transformer as training
+from mv.train.autoencoder import ShotPool, edge_energy, reconstruction_loss
+from mv.train.data import ASPECTS, sample_clip
+from mv.train.loop import MuonAdamW, Run, Schedule
+
+
+def test_a_seed_makes_the_same_clip_again():
+    one, two, three = (sample_clip(np.random.default_rng(seed), 5) for seed in (1, 1, 2))
+    assert one.prompt == two.prompt and np.array_equal(one.frames(), two.frames())
+    assert one.prompt != three.prompt
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_clips_have_the_asked_shape(aspect):
+    clip = sample_clip(np.random.default_rng(0), 5, aspect)
+    width, height = ASPECTS[aspect]
+    assert clip.frames().shape == (5, height, width, 3) and clip.audio.shape == (5, len(AUDIO_FEATURES))
+
+
+def test_crops_hold_two_groups_and_some_begin_still():
+    crops = ShotPool(np.random.default_rng(0), 2).crops(np.random.default_rng(1), 24)
+    assert crops.shape[:3] == (24, 2, 12) and crops.min() >= -1 and crops.max() <= 1
+    still = [bool((c[0, :3] == c[0, 3:6]).all() and (c[0, :3] == c[0, 9:]).all()) for c in crops]
+    assert any(still) and not all(still)
+
+
+def test_reconstruction_loss_is_least_at_the_truth():
+    truth = torch.rand(1, 2, 12, 16, 16)
+    z = torch.zeros(1, 2, 4, 1, 1)
+    perfect, _ = reconstruction_loss(truth.clone() + 1e-6, truth, z)
+    assert perfect < 1e-4 < reconstruction_loss(truth.roll(1, -1), truth, z)[0]
+
+
+def test_edge_energy_sees_blur():
+    sharp = (torch.rand(1, 3, 2, 16, 16, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    blurred = torch.nn.functional.avg_pool3d(sharp, (1, 3, 3), 1, (0, 1, 1))
+    assert edge_energy(blurred) < 0.3 * edge_energy(sharp)
+
+
+# ---------------------------------------------------------------- the loop
+
+
+def small_run(folder, steps: int, minutes: float = 10) -> Run:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(16, 1))
+    return Run(folder, model, MuonAdamW(model, 1e-2, 1e-2), Schedule(steps, 2, 2), minutes)
+
+
+def train(run: Run) -> None:
+    x = torch.rand(8, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    for _ in run.steps(save_every=3):
+        run.update(((run.model(x) - x.mean((1, 2, 3))[:, None]) ** 2).mean())
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path):
+    whole = small_run(tmp_path / "whole", 8)
+    train(whole)
+    first = small_run(tmp_path / "parts", 8)
+    stream = first.steps()
+    x = torch.rand(8, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    for _ in range(3):
+        next(stream)
+        first.update(((first.model(x) - x.mean((1, 2, 3))[:, None]) ** 2).mean())
+    first.step += 1  # the third step is done
+    first._save()
+    second = small_run(tmp_path / "parts", 8)
+    assert second.step == 3
+    train(second)
+    for a, b in zip(whole.model.parameters(), second.model.parameters()):
+        assert torch.allclose(a, b, atol=1e-7)
+    for key, value in whole.averaged.weights.items():
+        assert torch.allclose(value, second.averaged.weights[key], atol=1e-7)
+
+
+def test_a_run_without_time_stops_at_once_and_keeps_its_place(tmp_path):
+    run = small_run(tmp_path, 50, minutes=0)
+    train(run)
+    assert run.step == 0 and (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_schedule_warms_up_and_dies_away():
+    factors = [Schedule(100, 10, 20)(step) for step in range(100)]
+    assert factors[0] == 0.1 and factors[50] == 1.0 and factors[99] <= 0.05 and factors[90] < factors[85]
+
+
+# ---------------------------------------------------------------- the transformer's training
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    """A real shard of a few short clips, encoded by a tiny autoencoder."""
+    folder = tmp_path_factory.mktemp("latents")
+    torch.manual_seed(0)
+    MVAutoencoder(16, (8, 8), (8, 8, 8, 8)).save_pretrained(folder / "vae")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(training, "CLIP_LATENTS", 4)
+    patch.setattr(training, "SHARD", 4)
+    training.paint_latents(folder / "clips", folder / "vae", 1, seed=3)
+    yield training.LatentFolder(folder / "clips", 0.35)
+    patch.undo()
+
+
+def tiny_student() -> training.Student:
+    config = {**training.MINI, "num_layers": 2, "num_attention_heads": 1, "attention_head_dim": 24, "ffn_dim": 32,
+              "text_dim": 16, "freq_dim": 16, "audio_every": 2}  # fmt: skip
+    return training.build_student(config)
+
+
+def test_batches_fit_the_transformer(shard):
+    batch = shard.batch(np.random.default_rng(0), 3, 3)
+    assert batch.latents.shape[:3] == (3, 16, 3) and batch.audio.shape == (3, 3, 4, len(AUDIO_FEATURES))
+    assert batch.camera.shape[:3] == (3, 24, 3) and batch.layout.shape[1] == 48
+    assert 0 <= batch.layout.min() and batch.layout.max() <= 1 and len(batch.prompts) == 3
+
+
+def test_the_loss_falls_and_conditions_are_heard(shard):
+    student = tiny_student()
+    optimizer = MuonAdamW(student, 2e-3, 4e-3, exclude=("proj_out",))
+    batch = shard.batch(np.random.default_rng(0), 4, 2)
+    generator = torch.Generator().manual_seed(0)
+    losses = []
+    for _ in range(40):
+        t, noise = torch.full((4,), 0.8), torch.randn(batch.latents.shape, generator=generator)
+        loss = training.flow_loss(student, batch, t, noise, torch.ones(4)).mean()
+        loss.backward()
+        optimizer.step(1.0)
+        losses.append(loss.item())
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+    rises = training.swap_losses(student, batch)
+    assert rises["layout"] > 0 and rises["base"] > 0
