@@ -4,7 +4,8 @@
     python bench/film.py --lengths 10 --steps 2
 
 Each song is made here (clicks and chords, loud and calm parts by turns) and filmed in a process of its own, as
-`python -m mv make` does it. Memory is the process's high-water mark.
+`python -m mv make` does it. Memory is the process's high-water mark. For a CPU: a GPU works on after a call returns, so
+there only the total holds.
 """
 
 import argparse

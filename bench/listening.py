@@ -18,9 +18,7 @@ from mv.schema import Analysis
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--music", type=Path, required=True)
-    print(
-        f"{'song':22} {'tempo':>7} {'beat F':>6} {'down F':>6} {'CMLt':>5} {'sec F.5':>7} {'F3':>5} {'voice':>6} {'s':>5}"
-    )
+    print(f"{'song':22}   tempo beat F down F  CMLt sec F.5    F3  voice     s")
     for folder in sorted(parser.parse_args().music.iterdir()):
         for song in folder.glob("audio.*"):
             start = time.perf_counter()

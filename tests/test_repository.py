@@ -1,6 +1,7 @@
 """What holds for the repository as a whole: sizes, pins, the direction of imports, no pickles, working commands."""
 
 import ast
+import functools
 import importlib.metadata
 import os
 import re
@@ -205,6 +206,12 @@ def requirements(name: str) -> dict[str, str]:
     return {normalised(match[1]): match[2] for match in matches}
 
 
+@functools.cache
+def packages_of() -> dict[str, list[str]]:
+    """Module → installed packages that hold it."""
+    return dict(importlib.metadata.packages_distributions())
+
+
 def normalised(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
 
@@ -223,12 +230,11 @@ def test_every_requirement_is_pinned_exactly(name):
 )
 def test_everything_imported_is_required(roots, files):
     required = {package for name in files for package in requirements(name)}
-    packages_of = importlib.metadata.packages_distributions()
     ours = {"mv", "director", "app", *(path.stem for path in python_files("tests", "bench"))}
     unpinned = {}
     for path in python_files(*roots):
         for module in {name.partition(".")[0] for name in imported_modules(path.read_text())}:
-            packages = {normalised(package) for package in packages_of.get(module, [module])}
+            packages = {normalised(package) for package in packages_of().get(module, [module])}
             if module not in sys.stdlib_module_names and module not in ours and not packages & required:
                 unpinned[module] = module_name(path)
     assert unpinned == {}

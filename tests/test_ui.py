@@ -16,7 +16,7 @@ from mv.schema import CURVES, Analysis, Brief, Section, Timeline
 from mv.ui import edits, pictures
 from mv.ui.project import Project, Teller, projects, run_job
 
-SECONDS = 8.0
+SECONDS, FPS = 6.0, 12
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def heard(**changes) -> Analysis:
             "tempo": 120,
             "beats": beats,
             "downbeats": beats[::4],
-            "sections": [Section(start=4.0 * i, duration=4.0, label=label) for i, label in enumerate(labels)],
+            "sections": [Section(start=3.0 * i, duration=3.0, label=label) for i, label in enumerate(labels)],
             "feature_rate": 10,
             "features": {name: curve for name in CURVES},
             **changes,
@@ -65,7 +65,7 @@ def planned(song: Path, **choices) -> Project:
         Brief(),
         song=str(project.folder / song.name),
         analysis_path=str(project.folder / "analysis.json"),
-        fps=24,
+        fps=FPS,
         width=288,
         height=160,
     )
@@ -182,7 +182,7 @@ def test_rendering_makes_a_film_and_later_only_what_changed(home, song):
     words = []
     run_job(store, store.submit(project.name, "render"), lambda p: words.append(p), lambda: False)
     with av.open(str(project.film())) as film:
-        assert film.streams.video[0].frames == project.plan().num_frames == 192
+        assert film.streams.video[0].frames == project.plan().num_frames == 72
     assert project.to_render() == []
     assert [p.share for p in words] == sorted(p.share for p in words) and words[-1].share == pytest.approx(1)
 
@@ -226,12 +226,19 @@ class NoWorker(Worker):
         pass
 
 
-@pytest.fixture
-def studio(home):
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
     from mv.ui.blocks import build
 
-    home.mkdir(exist_ok=True)
-    return build(home, NoWorker(home)).studio
+    home = tmp_path_factory.mktemp("layout")
+    return build(home, NoWorker(home)).studio.page
+
+
+@pytest.fixture
+def studio(home, page):
+    from mv.ui.studio import Studio
+
+    return Studio(home, NoWorker(home), page)
 
 
 WISHES = dict(theme="", image=None, aspect="16:9", size="draft", seed=-1, model="animatic", fps="24", steps=0)
@@ -288,7 +295,7 @@ def test_typed_words_come_before_the_button(studio, song):
     shown = studio.split(project.name, rows, seen, 0)
     plan = project.plan()
     assert len(plan.shots) == count + 1 and plan.shots[0].seed == plan.shots[1].seed == 99
-    assert plan.shots[1].start % 12 == 0  # on a beat
+    assert plan.shots[1].start % 6 == 0  # on a beat
     assert project.undo().shots[0].seed != 99 and not project.history.can_undo
     assert shown[page.seen]["plan"] == plan.revision
 
@@ -304,9 +311,9 @@ def test_a_page_of_an_older_plan_does_not_overwrite_a_newer_one(studio, song):
 def test_a_cut_is_moved_to_the_beat_or_just_where_it_is_put(studio, song):
     project, page = planned(song), studio.page
     second = project.plan().shots[1]
-    for snap, frame in ((True, second.start - 12), (False, second.start - 10)):
+    for snap, frame in ((True, second.start - 6), (False, second.start - 5)):
         seen = studio.poll(project.name, {})[page.seen]
-        studio.move(project.name, rows_of(project), seen, 1, (second.start - 10) / 24, snap)
+        studio.move(project.name, rows_of(project), seen, 1, (second.start - 5) / FPS, snap)
         assert project.plan().shots[1].start == frame
         project.undo()
 

@@ -408,7 +408,8 @@ def save(path: Path, song: np.ndarray) -> None:
     import av
 
     samples = np.ascontiguousarray(song.T, np.float32)
-    with av.open(str(path), "w") as file:
+    unfinished = path.with_name(f".unfinished.{path.name}")  # nobody ever sees half a song
+    with av.open(str(unfinished), "w") as file:
         file.metadata.update(title="First Light", artist="MV Studio", comment="composed and synthesised by compose.py")
         stream = file.add_stream("libmp3lame", rate=SR, layout="stereo")
         stream.bit_rate = 144_000
@@ -417,6 +418,7 @@ def save(path: Path, song: np.ndarray) -> None:
             frame.sample_rate, frame.pts, frame.time_base = SR, start, Fraction(1, SR)
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
+    unfinished.replace(path)
 
 
 if __name__ == "__main__":

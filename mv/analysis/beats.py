@@ -74,13 +74,14 @@ def sounding_span(heard: Spectra, duration: float) -> tuple[float, float] | None
 def cover(times: np.ndarray, start: float, end: float) -> np.ndarray:
     """The beats from start to end, continued evenly where the tracker left a gap at either end; none before zero.
 
-    A tenth of a second of grace before the start: music that begins on the beat has no rise to be heard there.
+    A tenth of a second of grace before the start: music that begins on the beat has no rise to be heard there. None
+    in the last tenth of a second, where nothing follows.
     """
     first, last = np.median(np.diff(times)[:8]), np.median(np.diff(times)[-8:])
     before = np.arange(times[0] - first, start - 0.1, -first)[::-1]
     after = np.arange(times[-1] + last, end, last)
     times = np.concatenate([before, times, after])
-    times = np.maximum(times[(times > start - 0.1) & (times < end)], 0.0)
+    times = np.maximum(times[(times > start - 0.1) & (times < end - 0.1)], 0.0)
     return times[np.diff(times, prepend=-1.0) > 0.05]
 
 

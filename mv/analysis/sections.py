@@ -20,7 +20,7 @@ MIN_SECONDS = 5.0
 MAX_BARS = 40
 # What a section of so many bars costs: four, eight, sixteen are the usual lengths. Multiples of 4 beat other lengths.
 USUAL = {4: 0.15, 8: 0.0, 12: 0.15, 16: 0.05, 20: 0.25, 24: 0.2, 32: 0.25}
-UNUSUAL_EVEN, UNUSUAL_ODD, TOO_SHORT = 0.35, 0.5, 0.8
+UNUSUAL_EVEN, UNUSUAL_ODD, TOO_SHORT = 0.35, 0.5, 1.2
 # A boundary has to stand out by this much (novelty is 0..1) to be worth another section.
 LEAST_NOVELTY = 0.22
 # Two sections are the same music when their bars agree this well, 1 = identical.

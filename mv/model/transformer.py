@@ -137,7 +137,8 @@ class MVTransformer3DModel(WanTransformer3DModel):
     ) -> None:
         super().__init__(
             patch_size, num_attention_heads, attention_head_dim, in_channels, out_channels, text_dim, freq_dim, ffn_dim,
-            num_layers, cross_attn_norm, qk_norm, eps, image_dim, added_kv_proj_dim, rope_max_seq_len, pos_embed_seq_len,
+            num_layers, cross_attn_norm, qk_norm, eps, image_dim, added_kv_proj_dim, rope_max_seq_len,
+            pos_embed_seq_len,
         )  # fmt: skip
         if not attention_layout or set(attention_layout) - set("FS"):
             raise ValueError(f"attention_layout is made of the letters F and S, got {attention_layout!r}")

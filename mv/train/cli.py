@@ -48,3 +48,19 @@ def export(target: Path = Path("assets/models/mv-mini"), run: Path = RUNS / "tra
 
     export_pipeline(run, vae, target)
     typer.echo(f"model: {target}")
+
+
+@app.command()
+def card(model: str = "mv-mini", target: Path = Path("assets/models/mv-mini"), runs: Path = RUNS):
+    """5. The pictures of the model card: sample sheet and, where the runs' logs are, loss curves."""
+    from mv.model.catalog import load_renderer
+    from mv.train.card import loss_curve, sample_sheet
+
+    sample_sheet(load_renderer(model), target / "samples.jpg")
+    logs = {
+        "autoencoder": (runs / "autoencoder" / "log.csv", "psnr"),
+        "transformer": (runs / "transformer" / "log.csv", "loss_video"),
+    }
+    if all(file.exists() for file, _ in logs.values()):
+        loss_curve(logs, target / "loss.png")
+    typer.echo(f"pictures: {target}")

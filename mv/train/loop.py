@@ -185,8 +185,9 @@ class Run:
         if self.rank:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
-        tensors |= {f"average.{k}": v.contiguous() for k, v in self.averaged.weights.items()}
+        # Cloned, since tied weights share memory and safetensors refuses that.
+        tensors = {f"model.{k}": v.clone() for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v.clone() for k, v in self.averaged.weights.items()}
         tensors |= {f"optimizer.{k}": v for k, v in self.optimizer.state().items()}
         minutes = self.spent + self._elapsed() / 60
         temporary = self.folder / "checkpoint.tmp"

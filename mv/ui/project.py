@@ -48,7 +48,7 @@ class Project:
         """Raises InputError for a name that is no project's: it may come from the address of the page."""
         self.folder = Path(home).absolute() / name
         self.name = name
-        if not re.fullmatch(r"[\w][\w.-]*", name) or not (self._path("project.json").is_file() or self.planned):
+        if not re.fullmatch(r"\w[\w.-]{0,99}", name) or not (self._path("project.json").is_file() or self.planned):
             raise InputError(f"there is no project {name[:80]!r} in {home}")
 
     def _path(self, name: str) -> Path:
