@@ -5,7 +5,7 @@ from fractions import Fraction
 from director.cinematography import Setup, set_up
 from director.segmentation import Curves, ShotRange, cut_to_the_beat
 from mv.errors import InputError
-from mv.schema import Analysis, Brief, Reason, Shot, Timeline, film_frames
+from mv.schema import Analysis, Brief, Shot, Timeline, film_frames
 from mv.timing import parse_fps
 from mv.world.vocabulary import describe
 
@@ -32,17 +32,11 @@ def direct(
         height=height,
         num_frames=film_frames(analysis.duration, fps),
         brief=brief,
-        shots=[_shot(i, shot, setup, brief) for i, (shot, setup) in enumerate(zip(ranges, setups))],
+        shots=[_shot(i, shot, setup) for i, (shot, setup) in enumerate(zip(ranges, setups))],
     )
 
 
-def _shot(index: int, shot: ShotRange, setup: Setup, brief: Brief) -> Shot:
-    reasons = list(setup.reasons)
-    reference = brief.image if index == 0 else None
-    if reference:
-        reasons.append(
-            Reason(decision="reference", choice=reference, evidence="the film starts from the brief's image")
-        )
+def _shot(index: int, shot: ShotRange, setup: Setup) -> Shot:
     return Shot(
         id=f"s{index + 1:03d}",
         start=shot.start,
@@ -52,9 +46,8 @@ def _shot(index: int, shot: ShotRange, setup: Setup, brief: Brief) -> Shot:
         prompt=describe(setup.directions),
         camera=setup.camera,
         transition=setup.transition,
-        reference=reference,
         seed=setup.seed,
-        reasons=reasons,
+        reasons=list(setup.reasons),
     )
 
 

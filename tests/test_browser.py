@@ -193,6 +193,19 @@ def test_what_cannot_be_a_song_is_said_in_a_line(page, tmp_path):
     assert not page.is_visible("#film video")
 
 
+def test_what_is_no_picture_is_said_in_a_line(page, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"this is no picture" * 100)
+    upload(page, write_song(tmp_path / "fine.wav", 2.0))
+    page.click("text=Reference image and more")
+    page.set_input_files("#image input[type=file]", str(broken))
+    page.wait_for_selector("#image img", state="attached")
+    page.click("#make")
+    page.wait_for_selector(".toast-body")
+    words = page.inner_text(".toast-body")
+    assert "not a picture that can be read" in words and "component" not in words
+
+
 def test_an_address_cannot_leave_the_projects_folder(page, studio):
     page.goto(f"{studio}?project=../../etc<img src=x onerror='window.hacked=1'>")
     page.wait_for_selector("text=there is no project")

@@ -350,11 +350,6 @@ def test_the_briefs_cast_performs_and_a_wrong_one_is_refused():
         plan(invent_song(), cast=Cast(hair_color="plaid"))
 
 
-def test_the_briefs_image_opens_the_film():
-    shots = plan(invent_song(), image="me.png").shots
-    assert shots[0].reference == "me.png" and all(shot.reference is None for shot in shots[1:])
-
-
 def test_a_picture_of_no_size_is_refused():
     with pytest.raises(InputError, match="picture size"):
         plan(invent_song(), width=0)

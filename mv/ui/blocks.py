@@ -6,6 +6,7 @@ from pathlib import Path
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported; without it Python calls out
 
 import gradio as gr
+from gradio.data_classes import ImageData
 
 from mv import make
 from mv.errors import InputError
@@ -76,7 +77,7 @@ def _wishes_column() -> dict:
         parts["seed"] = gr.Number(-1, label="Seed (−1: any)", precision=0, elem_id="seed", min_width=140, scale=1)
     parts["model"] = gr.Dropdown(model_choices(), value="mv-mini", label="Model", elem_id="model")
     with gr.Accordion("Reference image and more", open=False):
-        parts["image"] = gr.Image(
+        parts["image"] = ReferenceImage(
             label="Reference image: its colour becomes the light", type="filepath", height=150, elem_id="image"
         )
         with gr.Row():
@@ -87,6 +88,13 @@ def _wishes_column() -> dict:
     parts["make"] = gr.Button("Make the video", variant="primary", size="lg", elem_id="make")
     parts["plan"] = gr.Button("Plan only", elem_id="plan-only")
     return parts
+
+
+class ReferenceImage(gr.Image):
+    """Hands on the uploaded file as it is: the program reads it itself and says in its own words what is wrong."""
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        return payload.path if payload else None
 
 
 def _film_column() -> dict:
