@@ -100,6 +100,11 @@ def test_a_held_chord_has_no_beat_but_a_key(tmp_path):
     assert analysis.tempo_confidence == 0 and "no beat" in analysis.notes[0]
 
 
+def test_noise_has_no_beat(tmp_path):
+    analysis = heard(tmp_path, 0.1 * np.random.default_rng(0).standard_normal(20 * SR))
+    assert (analysis.tempo, analysis.tempo_confidence) == (0, 0) and "no beat" in analysis.notes[0]
+
+
 def test_one_second_is_enough(tmp_path):
     analysis = heard(tmp_path, place([(0.2, tone(300, 0.5, 0.1))], 1.0))
     assert analysis.duration == 1.0 and len(analysis.beats) >= 2

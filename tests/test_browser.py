@@ -173,6 +173,7 @@ def test_cancel_stops_soon_and_survives_a_reload(page, tmp_path):
     page.wait_for_function("document.querySelector('#status').innerText.includes('Rendering')")
     page.reload()
     page.wait_for_selector("#cancel:visible")
+    screenshot(page, tmp_path, "rendering")
     start = time.monotonic()
     page.click("#cancel")
     wait_for_state(page, "cancelled")
@@ -203,7 +204,7 @@ def test_what_is_no_picture_is_said_in_a_line(page, tmp_path):
     page.click("#make")
     page.wait_for_selector(".toast-body")
     words = page.inner_text(".toast-body")
-    assert "not a picture that can be read" in words and "component" not in words
+    assert "broken.png: not a picture that can be read" in words and str(tmp_path) not in words
 
 
 def test_an_address_cannot_leave_the_projects_folder(page, studio):

@@ -329,6 +329,14 @@ def test_what_the_user_wrote_stays_text(studio, song):
     assert all("<script" not in page for page in pages) and "&lt;script" in pages[0] and "&lt;script" in pages[1]
 
 
+def test_a_file_is_called_by_its_name():
+    from mv.ui.studio import without_folders
+
+    assert without_folders("/home/u/my song.mp3: not a song: /x/y: z") == "my song.mp3: not a song: /x/y: z"
+    assert without_folders("C:\\songs\\a.mp3: empty") == "a.mp3: empty"
+    assert without_folders("seed: expected 0, got 1/2: no") == "seed: expected 0, got 1/2: no"
+
+
 def test_the_time_left_is_said():
     from mv.ui.studio import status_html
 

@@ -93,6 +93,8 @@ def _wishes_column() -> dict:
 class ReferenceImage(gr.Image):
     """Hands on the uploaded file as it is: the program reads it itself and says in its own words what is wrong."""
 
+    is_template = True  # gradio: in the browser, what it derives from
+
     def preprocess(self, payload: ImageData | None) -> str | None:
         return payload.path if payload else None
 

@@ -9,6 +9,7 @@ import functools
 import html
 import os
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def status_html(job: Job | None, ahead: int = 0) -> str:
     elif job.state == "running" and job.eta is not None:
         left = f"about {clock(job.eta + 0.5)} left"
     elif job.state == "failed":
-        words = f"Failed: {job.error}"
+        words = f"Failed: {without_folders(job.error)}"
     elif job.state == "done" and job.started and job.finished:
         words = "The plan is ready" if job.kind == "plan" else "The film is ready"
         left = f"took {clock(job.finished - job.started + 0.5)}"
@@ -147,6 +148,11 @@ def as_steps(steps: float | None) -> int | None:
     return int(steps or 0) or None
 
 
+def without_folders(message: str) -> str:
+    """Messages begin with the path of a file; the page's user knows it by its name alone."""
+    return re.sub(r"^(?:/|[A-Za-z]:\\)[^:]*[/\\]([^/\\:]+: )", r"\1", message)
+
+
 def told(handler):
     """What the user can mend becomes a toast with its line; everything else keeps its traceback."""
 
@@ -155,7 +161,7 @@ def told(handler):
         try:
             return handler(*values)
         except MusicVideoError as error:
-            raise gr.Error(html.escape(str(error)), duration=12) from None
+            raise gr.Error(html.escape(without_folders(str(error))), duration=12, print_exception=False) from None
 
     return wrapper
 
