@@ -121,14 +121,15 @@ def direct(
     lines = _read_words(lyrics, analysis.duration)
     brief = Brief(theme=theme, image=_text(image), lyrics=_text(lyrics), seed=_check_seed(seed))
     asked, reasons = _with_image_light(brief)
-    project = _open_project(song)
+    project = project_folder(song)
+    kept = _keep(song, project)
     brief = brief.model_copy(update={"image": _keep(image, project), "lyrics": _keep(lyrics, project)})
     analysis = analysis.model_copy(update={"lyrics": lines or analysis.lyrics})
     path = _save_analysis(analysis, project, lyrics=bool(lines))
     plan = director.direct(
         analysis,
         asked.model_copy(update={"image": brief.image, "lyrics": brief.lyrics}),
-        song=str(project / Path(song).name),
+        song=kept,
         analysis_path=str(path),
         fps=fps,
         width=width,
@@ -299,19 +300,15 @@ def _hash(song: Path) -> str:
         raise AudioError(f"{song}: cannot read the song: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _open_project(song: str | Path) -> Path:
-    folder = project_folder(song)
-    _keep(song, folder)
-    return folder
-
-
 def _keep(file: str | Path | None, folder: Path) -> str | None:
     """Copy a file of the user's into the work folder, whole or not at all; returns the copy's path."""
     from mv.video import whole_file
 
     if file is None:
         return None
-    source, copy = Path(file), folder / Path(file).name
+    source = Path(file)
+    # The folder's own files are .json: a song of that name must not take their place.
+    copy = folder / (f"{source.name}.upload" if source.suffix == ".json" else source.name)
     if not copy.exists() or not _same(source, copy):
         with whole_file(copy) as temporary:
             shutil.copyfile(source, temporary)

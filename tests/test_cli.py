@@ -138,6 +138,13 @@ def test_a_song_becomes_a_film(click_song, home, image):
     assert (on_disk.song, on_disk.analysis, on_disk.brief.image) == ("clicks.wav", "analysis.json", "red.png")
 
 
+def test_a_song_named_like_the_projects_own_files_does_not_take_their_place(click_song, home):
+    click_song.rename("plan.json")
+    run("make", "plan.json", "-o", "film.mp4", "--model", "animatic", "--size", "draft", "--fps", "12")
+    (project,) = [path for path in home.iterdir() if path.is_dir()]
+    assert load_plan(project / "plan.json").num_frames == 48
+
+
 def test_a_plan_carries_words_and_survives_a_move(click_song, home, tmp_path):
     (tmp_path / "words.lrc").write_text("[ti:Clicks]\n[00:01.00]one\n[00:02.50]two\n")
     run("plan", click_song, "-o", "plan.json", "--lyrics", "words.lrc", "--aspect", "9:16", "--size", "draft")
