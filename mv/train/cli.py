@@ -1,6 +1,7 @@
 """`python -m mv train`: the embedded model from nothing, in four commands that each resume where they stopped."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -31,13 +32,20 @@ def latents(shards: int = 60, seed: int = 0, vae: Path = RUNS / "model" / "vae",
 
 
 @app.command()
-def transformer(steps: int = 12000, decay_steps: int = Decay, minutes: float = Minutes, processes: int = Processes,
-                run: Path = RUNS / "transformer", folder: Path = RUNS / "latents"):  # fmt: skip
+def transformer(
+    steps: int = 12000,
+    decay_steps: int = Decay,
+    minutes: float = Minutes,
+    processes: int = Processes,
+    run: Path = RUNS / "transformer",
+    folder: Path = RUNS / "latents",
+    start: Annotated[Path | None, typer.Option(help="a model folder whose weights a new run begins with")] = None,
+):
     """3. The transformer and its text encoder, by flow matching."""
     from mv.train.loop import Schedule
-    from mv.train.transformer import train_transformer
+    from mv.train.transformer import Course, train_transformer
 
-    train_transformer(run, folder, Schedule(steps, 60, decay_steps), minutes, processes)
+    train_transformer(Course(run, folder, Schedule(steps, 60, decay_steps), minutes, start), processes)
 
 
 @app.command()

@@ -181,6 +181,15 @@ def build_student(config: dict = MINI) -> Student:
     return Student(transformer, tokenizer, build_text_encoder(len(tokenizer), config["text_dim"]))
 
 
+def load_student(model: Path) -> Student:
+    """The weights of an exported model, in single precision, to be trained on."""
+    student = build_student()
+    student.transformer.load_state_dict(MVTransformer3DModel.from_pretrained(model / "transformer").state_dict())
+    encoder = type(student.text_encoder).from_pretrained(model / "text_encoder")
+    student.text_encoder.load_state_dict(encoder.state_dict())
+    return student.float()
+
+
 def flow_loss(student: Student, batch: Batch, t: torch.Tensor, noise: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     """Mean square error of the predicted velocity, one value a sample (b,)."""
     mixed = t.view(-1, 1, 1, 1, 1)
@@ -228,18 +237,28 @@ class Diet:
         return (self.shorts, self.short) if u < self.image_share + self.short_share else (self.wholes, self.whole)
 
 
-def train_transformer(
-    folder: Path, latents: Path, schedule: Schedule, minutes: float, processes: int, diet: Diet = Diet()
-) -> None:
-    launch(_work, processes, Path(folder), Path(latents), schedule, minutes, diet)
+@dataclass(frozen=True)
+class Course:
+    """folder: where the run is kept; latents: where its clips are; start: a model whose weights a new run begins with
+    (a run that has a checkpoint goes on from that)."""
+
+    folder: Path
+    latents: Path
+    schedule: Schedule
+    minutes: float
+    start: Path | None = None
+    diet: Diet = Diet()
 
 
-def _work(
-    rank: int, world_size: int, folder: Path, latents: Path, schedule: Schedule, minutes: float, diet: Diet
-) -> None:
+def train_transformer(course: Course, processes: int) -> None:
+    launch(_work, processes, course)
+
+
+def _work(rank: int, world_size: int, course: Course) -> None:
+    folder, diet = course.folder, course.diet
     folder.mkdir(parents=True, exist_ok=True)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    student = build_student().to(device)
+    student = (build_student() if course.start is None else load_student(course.start)).to(device)
     if device == "cpu":
         student.transformer.set_attn_processor(PlainAttnProcessor())
     optimizer = MuonAdamW(
@@ -248,8 +267,8 @@ def _work(
         muon_lr=3e-3,
         exclude=("proj_out", "embed", "shared", "scale_shift", "adapter.conv", "time_proj", "norm"),
     )
-    run = Run(folder, student, optimizer, schedule, minutes, rank=rank, world_size=world_size)
-    shards = LatentFolder(latents, MINI["camera_scale"])
+    run = Run(folder, student, optimizer, course.schedule, course.minutes, rank=rank, world_size=world_size)
+    shards = LatentFolder(course.latents, MINI["camera_scale"])
     rng = np.random.default_rng([7, rank, run.step])
     torch.manual_seed(11 + 1000 * run.step + rank)
     # All processes take the same kind of batch at a step, or the slower would keep the others waiting.
