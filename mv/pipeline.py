@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
@@ -193,10 +194,18 @@ def _activity(audio: np.ndarray, length: int) -> np.ndarray:
 class DiffusionRenderer:
     """The embedded model as a Renderer: one take from the conditions of one shot."""
 
-    def __init__(self, name: str, pipeline: MVPipeline, num_inference_steps: int, guidance_scale: float, weights: str):
-        self.name, self.pipeline = name, pipeline
+    def __init__(
+        self,
+        name: str,
+        pipeline: MVPipeline,
+        num_inference_steps: int,
+        guidance_scale: float,
+        sizes: tuple[tuple[int, int], ...],
+        weights: str,
+    ):
+        self.name, self.pipeline, self.sizes = name, pipeline, sizes
         self.num_inference_steps, self.guidance_scale = num_inference_steps, guidance_scale
-        settings = f"{RENDER_VERSION}|{weights}|{num_inference_steps}|{guidance_scale}|{WindowSpec()}"
+        settings = f"{RENDER_VERSION}|{weights}|{num_inference_steps}|{guidance_scale}|{sizes}|{WindowSpec()}"
         self.identity = hashlib.sha256(settings.encode()).hexdigest()[:16]
 
     def render(
@@ -214,17 +223,31 @@ class DiffusionRenderer:
                 raise Cancelled("rendering was cancelled; finished shots are kept")
             on_progress(share)
 
-        return self.pipeline(
+        width, height = self.native_size(conditions.width, conditions.height)
+        frames = self.pipeline(
             conditions.prompt,
             conditions.path,
             conditions.audio,
-            conditions.height,
-            conditions.width,
+            height,
+            width,
             self.num_inference_steps,
             self.guidance_scale,
             generator=torch.Generator().manual_seed(conditions.seed),
             callback=callback,
         ).frames
+        return frames if (width, height) == (conditions.width, conditions.height) else scale(frames, conditions)
+
+    def native_size(self, width: int, height: int) -> tuple[int, int]:
+        """The (width, height) the model was trained at whose shape is nearest to the one asked for."""
+        return min(self.sizes, key=lambda size: abs(np.log(size[0] / size[1] * height / width)))
+
+
+def scale(frames: np.ndarray, conditions: Conditions) -> np.ndarray:
+    """Frames at the size asked for."""
+    size = (conditions.width, conditions.height)
+    smaller = conditions.width < frames.shape[2]
+    method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    return np.stack([cv2.resize(frame, size, interpolation=method) for frame in frames])
 
 
 def weights_hash(folder: Path) -> str:

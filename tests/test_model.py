@@ -1,17 +1,21 @@
 """The model's classes at tiny size: shapes, zero adapters, saving, the whole pipeline."""
 
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, WanTransformer3DModel
 
 from mv.camera import camera_path
-from mv.errors import InputError, ModelError
+from mv.errors import Cancelled, InputError, ModelError
+from mv.generation import Conditions
 from mv.model.autoencoder import MVAutoencoder, group, ungroup
 from mv.model.catalog import MODELS, load_renderer
 from mv.model.text import build_text_encoder, build_tokenizer, encode_words
 from mv.model.transformer import MVTransformer3DModel, PlainAttnProcessor
-from mv.pipeline import MVPipeline
+from mv.pipeline import DiffusionRenderer, MVPipeline
 from mv.schema import AUDIO_FEATURES, CURVES, CameraMove, MoveKind, ShotSize, with_phases
 from mv.train.data import random_directions
 from mv.windows import WindowSpec
@@ -194,6 +198,24 @@ def test_pipeline_says_what_does_not_fit():
         pipeline("stage", path, audio[:3], 32, 64)
 
 
+@pytest.mark.parametrize(("asked", "native"), [((96, 32), (64, 32)), ((32, 64), (32, 64)), ((40, 40), (32, 32))])
+def test_sizes_it_was_not_trained_at_are_drawn_at_the_nearest_shape(asked, native):
+    renderer = DiffusionRenderer("tiny", tiny_pipeline(), 1, 1.0, ((64, 32), (32, 64), (32, 32)), "w")
+    path, audio = shot(5)
+    told = Conditions("desert", path, audio, Fraction(24), *asked, seed=1)
+    assert renderer.native_size(*asked) == native
+    assert renderer.render(told).shape == (5, asked[1], asked[0], 3)
+
+
+def test_rendering_stops_when_asked_and_refuses_a_picture_to_start_from():
+    renderer = DiffusionRenderer("tiny", tiny_pipeline(), 1, 1.0, ((64, 32),), "w")
+    told = Conditions("desert", *shot(5), Fraction(24), 64, 32, seed=1)
+    with pytest.raises(Cancelled):
+        renderer.render(told, cancelled=lambda: True)
+    with pytest.raises(ModelError, match="remove the shot's reference"):
+        renderer.render(replace(told, reference="me.png"))
+
+
 def test_catalog_names_its_models():
     assert "mv-mini" in MODELS
     with pytest.raises(InputError, match="known are: mv-mini"):
@@ -203,16 +225,12 @@ def test_catalog_names_its_models():
 
 
 def test_missing_weights_are_named(monkeypatch, tmp_path):
-    from dataclasses import replace
-
     monkeypatch.setitem(MODELS, "mv-mini", replace(MODELS["mv-mini"], folder=tmp_path))
     with pytest.raises(ModelError, match="no weights in"):
         load_renderer("mv-mini")
 
 
 def test_broken_weights_are_named(tmp_path, monkeypatch):
-    from dataclasses import replace
-
     (tmp_path / "model_index.json").write_text("{")
     monkeypatch.setitem(MODELS, "mv-mini", replace(MODELS["mv-mini"], folder=tmp_path))
     with pytest.raises(ModelError, match="cannot load"):

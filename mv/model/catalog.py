@@ -11,12 +11,14 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets" / "models"
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """folder: where the weights lie. steps, guidance: what the model was tuned for."""
+    """folder: where the weights lie. steps, guidance: what the model was tuned for. sizes: (width, height) it was
+    trained at; other sizes are drawn at the nearest shape of these and scaled."""
 
     name: str
     description: str
     folder: Path
     licence: str
+    sizes: tuple[tuple[int, int], ...]
     steps: int = 8
     guidance: float = 3.0
 
@@ -31,6 +33,7 @@ MODELS = {
         description="the embedded model: 10 M parameters, painted style, runs on two CPU cores",
         folder=ASSETS / "mv-mini",
         licence="Apache-2.0",
+        sizes=((512, 288), (288, 512), (384, 384)),
     ),
 }
 
@@ -47,8 +50,14 @@ def load_renderer(name: str, num_inference_steps: int | None = None) -> Renderer
         raise ModelError(f"{name}: no weights in {spec.folder}; they come with the repository (assets/models/{name})")
     from mv.pipeline import DiffusionRenderer, weights_hash
 
-    steps = num_inference_steps or spec.steps
-    return DiffusionRenderer(name, load_pipeline(spec.folder), steps, spec.guidance, weights_hash(spec.folder))
+    return DiffusionRenderer(
+        name,
+        load_pipeline(spec.folder),
+        num_inference_steps or spec.steps,
+        spec.guidance,
+        spec.sizes,
+        weights_hash(spec.folder),
+    )
 
 
 def load_pipeline(folder: Path):
