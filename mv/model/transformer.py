@@ -224,8 +224,7 @@ class MVTransformer3DModel(WanTransformer3DModel):
         if self.audio_adapter is not None and audio is not None:
             modulation, audio_tokens = self.audio_adapter(audio)
             modulation = modulation if keep is None else share.unsqueeze(-1) * modulation
-            per_frame = timestep_proj.unsqueeze(1) + modulation.type_as(timestep_proj)
-            timestep_proj = per_frame.repeat_interleave(hidden_states.shape[1] // num_frames, 1)  # (b, t·h·w, 6, dim)
+            timestep_proj = timestep_proj.unsqueeze(1) + modulation.type_as(timestep_proj)  # (b, t, 6, dim)
 
         # 3. Blocks
         for i, block in enumerate(self.blocks):
@@ -246,15 +245,21 @@ class MVTransformer3DModel(WanTransformer3DModel):
         return Transformer2DModelOutput(sample=output) if return_dict else (output,)
 
     def _run_block(self, block, letter, num_frames, hidden_states, encoder_hidden_states, timestep_proj, rotary_emb):
-        """An S block is the same block with the latent frames moved into the batch: attention stays inside each."""
-        arguments = (hidden_states, encoder_hidden_states, timestep_proj, rotary_emb)
-        if letter == "S" and num_frames > 1:
-            apart = lambda x: x.unflatten(1, (num_frames, -1)).flatten(0, 1)
+        """An S block is the same block with the latent frames moved into the batch: attention stays inside each.
+
+        timestep_proj is (b, 6, dim), or (b, t, 6, dim) where sound modulates each latent frame.
+        """
+        tokens = hidden_states.shape[1] // num_frames
+        per_frame = timestep_proj.ndim == 4
+        if letter == "F":
+            modulation = timestep_proj.repeat_interleave(tokens, 1) if per_frame else timestep_proj
+            arguments = (hidden_states, encoder_hidden_states, modulation, rotary_emb)
+        else:
             arguments = (
-                apart(hidden_states),
+                hidden_states.unflatten(1, (num_frames, -1)).flatten(0, 1),
                 encoder_hidden_states.repeat_interleave(num_frames, 0),
-                apart(timestep_proj) if timestep_proj.ndim == 4 else timestep_proj.repeat_interleave(num_frames, 0),
-                tuple(freqs[:, : hidden_states.shape[1] // num_frames] for freqs in rotary_emb),
+                timestep_proj.flatten(0, 1) if per_frame else timestep_proj.repeat_interleave(num_frames, 0),
+                tuple(freqs[:, :tokens] for freqs in rotary_emb),
             )
         if torch.is_grad_enabled() and self.gradient_checkpointing:
             return self._gradient_checkpointing_func(block, *arguments).view_as(hidden_states)
