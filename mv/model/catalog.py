@@ -20,7 +20,7 @@ class ModelSpec:
     licence: str
     sizes: tuple[tuple[int, int], ...]
     steps: int = 8
-    guidance: float = 3.0
+    guidance: float = 2.0
 
     @property
     def installed(self) -> bool:
