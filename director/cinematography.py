@@ -378,8 +378,8 @@ def _choose_move(
 
 
 def _move_weight(kind: MoveKind, size: ShotSize, action: str | None, heard: Heard) -> float:
-    weight = _fit(heard.energy, words.MOVES[kind].energy)
     family = _family(kind)
+    weight = _fit(heard.energy, words.MOVES[kind].energy) * words.RARITY.get(family, 1.0)
     if kind in words.MOVES_FOR_LABEL[heard.label]:
         weight *= words.LABEL_BOOST
     if kind == MoveKind.static:

@@ -72,6 +72,8 @@ LABEL_BOOST = 3.0
 # Moves that carry a close face out of the picture, and moves that need somebody to move about: wanted more seldom.
 UNSTEADY_CLOSE = ("pan", "tilt", "truck", "pedestal")
 NEEDS_SOMEBODY = ("orbit", "handheld", "roll")
+# A tilted horizon and a shaking one are spices: at equal fit such a move is chosen this much more seldom.
+RARITY = {"roll": 0.15, "handheld": 0.6}
 MISFIT_SHARE = 0.25
 
 # Where round the performer a shot may stand, degrees, with how often. Two that are 30 apart make a cut inside one size.
