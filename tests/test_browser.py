@@ -114,6 +114,17 @@ def screenshot(page, tmp_path: Path, name: str) -> None:
     assert len(page.screenshot(path=folder / f"{name}.png", full_page=True)) > 10_000
 
 
+def test_the_embedded_models_film_plays(page, tmp_path):
+    upload(page, write_song(tmp_path / "short.wav", 2.5))
+    choose(page, "model", "mv-mini")
+    page.click("#make")
+    assert "The film is ready" in wait_for_state(page, "done", "failed", seconds=300)
+    seen = film(page)
+    assert seen["error"] is None and abs(seen["duration"] - 2.5) <= 1 / 24
+    assert (seen["width"], seen["height"]) == (512, 288) and "mv-mini" in seen["source"]
+    screenshot(page, tmp_path, "film-of-the-model")
+
+
 def test_song_in_film_out_edit_and_again(page, tmp_path):
     song = write_song(tmp_path / "clicks.wav", 5.0)
 
