@@ -30,7 +30,7 @@ class ModelSpec:
 MODELS = {
     "mv-mini": ModelSpec(
         name="mv-mini",
-        description="the embedded model: 10 M parameters, painted style, runs on two CPU cores",
+        description="the embedded model: 16 M parameters, painted style, runs on two CPU cores",
         folder=ASSETS / "mv-mini",
         licence="Apache-2.0",
         sizes=((512, 288), (288, 512), (384, 384)),
