@@ -14,7 +14,8 @@ SR = 22050
 
 
 def write_wav(path, samples, sr):
-    """samples (n, channels) float in -1..1 → 16-bit wav."""
+    """samples (n,) or (n, channels) float in -1..1 → 16-bit wav."""
+    samples = np.atleast_2d(samples.T).T
     with wave.open(str(path), "wb") as file:
         file.setnchannels(samples.shape[1])
         file.setsampwidth(2)

@@ -1,25 +1,14 @@
 import struct
-import wave
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
+from conftest import write_wav
 
 import mv.audio
 from mv.audio import loudness, mono, read_audio
 from mv.errors import AudioError
-
-
-def write_wav(path, samples, sr):
-    """samples (n,) or (n, channels) in -1..1, 16 bit."""
-    samples = np.atleast_2d(samples.T).T
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(samples.shape[1])
-        file.setsampwidth(2)
-        file.setframerate(sr)
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return path
 
 
 def write_float_wav(path, samples, sr):

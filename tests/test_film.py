@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from conftest import write_wav
 
 from mv import analyze, direct, generate
 from mv.audio import read_audio
@@ -21,18 +22,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def excerpt(tmp_path_factory) -> Path:
     """A few seconds of the example song as a wav file."""
-    import wave
-
     audio = read_audio(SONG)
     start, stop = (round(t * audio.sr) for t in SECONDS)
-    samples = (audio.samples[start:stop].clip(-1, 1) * 32767).astype("<i2")
-    path = tmp_path_factory.mktemp("song") / "excerpt.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(samples.shape[1])
-        file.setsampwidth(2)
-        file.setframerate(audio.sr)
-        file.writeframes(samples.tobytes())
-    return path
+    return write_wav(tmp_path_factory.mktemp("song") / "excerpt.wav", audio.samples[start:stop], audio.sr)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 Nothing is stored that a seed cannot make again. A clip is a window of a longer shot, as the sampler will meet it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -127,12 +127,3 @@ def _random_voice(rng: np.random.Generator, t: np.ndarray) -> tuple[np.ndarray, 
     rate, offset = rng.uniform(1.5, 5), rng.uniform(0, 6.28)
     mouth = np.clip(rng.uniform(0.2, 0.6) + 0.7 * np.sin(2 * np.pi * rate * t + offset), 0, 1)
     return np.ones_like(t), mouth
-
-
-def swap(clip: Clip, other: Clip, condition: str) -> Clip:
-    """The clip with one condition taken from another: "words", "camera", "audio" (see the swap-loss in training)."""
-    if condition == "camera":
-        return replace(clip, path=other.path)
-    if condition == "audio":
-        return replace(clip, audio=other.audio)
-    return replace(clip, directions=other.directions)
