@@ -20,7 +20,7 @@ from mv.errors import InputError
 from mv.schema import Analysis, Brief, CameraMove, Mood, MoveKind, Reason, Section, ShotSize, Transition
 from mv.timing import to_frame, to_seconds
 from mv.world import vocabulary as world
-from mv.world.vocabulary import Directions, Look
+from mv.world.vocabulary import Directions, Look, PersonReading
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -78,14 +78,19 @@ class Setup:
 
 
 def set_up(
-    ranges: list[ShotRange], analysis: Analysis, brief: Brief, fps: Fraction, curves: Curves | None = None
+    ranges: list[ShotRange],
+    analysis: Analysis,
+    brief: Brief,
+    fps: Fraction,
+    curves: Curves | None = None,
+    person: PersonReading | None = None,
 ) -> list[Setup]:
     """One Setup per shot range, in order. Raises InputError for a cast the stage world cannot draw."""
     curves = curves or Curves.of(analysis)
     sections = sections_of(analysis)
     theme = read_theme(brief.theme)
     places = choose_places(sections, analysis.mood, theme, brief.seed)
-    casting = cast(brief, theme)
+    casting = cast(brief, theme, person)
     pace = paces(sections)
     setups: list[Setup] = []
     for i, shot in enumerate(ranges):
@@ -283,8 +288,8 @@ def _place_reasons(
 # ---------------------------------------------------------------- who performs
 
 
-def cast(brief: Brief, theme: Theme) -> Casting:
-    """The performer: brief.cast, else drawn by seed with what the theme says of the look."""
+def cast(brief: Brief, theme: Theme, person: PersonReading | None = None) -> Casting:
+    """The performer: brief.cast; else what the theme says of the look, then the reference image, then lots by seed."""
     tables = {"skin": world.SKINS, "hair_style": world.HAIR_STYLES, "hair_color": world.HAIR_COLORS,
               "outfit": world.OUTFITS, "outfit_color": world.OUTFIT_COLORS}  # fmt: skip
     if brief.cast is not None:
@@ -297,9 +302,16 @@ def cast(brief: Brief, theme: Theme) -> Casting:
     rng = random.Random(f"{brief.seed}/cast")
     drawn = {name: rng.choice(list(table)) for name, table in tables.items()}
     said = {name: getattr(theme.directions.look, name) for name in tables if name in theme.said}
-    evidence = f"drawn with seed {brief.seed}"
-    evidence += f"; the theme says {', '.join(name.replace('_', ' ') for name in said)}" if said else ""
-    return _casting(Look(**{**drawn, **said}), evidence)
+    seen = {name: trait for name, trait in person.told.items() if name not in said} if person else {}
+    evidence = [f"the theme says {', '.join(name.replace('_', ' ') for name in said)}"] if said else []
+    if person:
+        measured = [f"{name.replace('_', ' ')} {trait.value} ({trait.evidence})" for name, trait in seen.items()]
+        evidence.append(f"from the reference image: {', '.join(measured) or person.evidence}")
+    left = [name.replace("_", " ") for name in tables if name not in said and name not in seen]
+    if left:
+        evidence.append(f"drawn with seed {brief.seed}" + (f": {', '.join(left)}" if len(left) < len(tables) else ""))
+    look = Look(**{**drawn, **{name: trait.value for name, trait in seen.items()}, **said})
+    return _casting(look, "; ".join(evidence))
 
 
 def _casting(look: Look, evidence: str) -> Casting:

@@ -7,22 +7,31 @@ from director.segmentation import Curves, ShotRange, cut_to_the_beat
 from mv.errors import InputError
 from mv.schema import Analysis, Brief, Shot, Timeline, film_frames
 from mv.timing import parse_fps
-from mv.world.vocabulary import describe
+from mv.world.vocabulary import PersonReading, describe
 
 
 def direct(
-    analysis: Analysis, brief: Brief, *, song: str, analysis_path: str, fps: Fraction, width: int, height: int
+    analysis: Analysis,
+    brief: Brief,
+    *,
+    song: str,
+    analysis_path: str,
+    fps: Fraction,
+    width: int,
+    height: int,
+    person: PersonReading | None = None,
 ) -> Timeline:
     """The shot plan of a whole song; the same input always gives the same plan.
 
-    song and analysis_path are written into the plan as they come. width and height in pixels, 1 to 4096.
+    song and analysis_path are written into the plan as they come. width and height in pixels, 1 to 4096. person: what
+    the reference image says of the performer's look.
     Raises InputError for a size, frame rate or cast that cannot be used.
     """
     _check_size(width, height)
     fps = parse_fps(fps)
     curves = Curves.of(analysis)
     ranges = cut_to_the_beat(analysis, fps, curves)
-    setups = set_up(ranges, analysis, brief, fps, curves)
+    setups = set_up(ranges, analysis, brief, fps, curves, person)
     return Timeline(
         title=analysis.title,
         song=song,

@@ -23,6 +23,8 @@ SIZES_FOR_ACTION: dict[str | None, dict[ShotSize, float]] = {
     "dancing": {ShotSize.wide: 0.50, ShotSize.medium: 0.40, ShotSize.close: 0.10},
     "cheering": {ShotSize.wide: 0.45, ShotSize.medium: 0.40, ShotSize.close: 0.15},
     "guitar": {ShotSize.wide: 0.30, ShotSize.medium: 0.50, ShotSize.close: 0.20},
+    "keys": {ShotSize.wide: 0.40, ShotSize.medium: 0.50, ShotSize.close: 0.10},
+    "drums": {ShotSize.wide: 0.45, ShotSize.medium: 0.50, ShotSize.close: 0.05},
 }
 
 # ---------------------------------------------------------------- camera moves
@@ -48,6 +50,8 @@ MOVES = {
     MoveKind.truck_right: Move("the camera rides sideways to the right", 0.50),
     MoveKind.pedestal_up: Move("the camera rises", 0.40),
     MoveKind.pedestal_down: Move("the camera sinks", 0.35),
+    MoveKind.crane_up: Move("the camera rises and rides back, the performer in sight", 0.55),
+    MoveKind.crane_down: Move("the camera sinks and rides up to the performer", 0.50),
     MoveKind.orbit_left: Move("the camera circles the performer to the left", 0.70),
     MoveKind.orbit_right: Move("the camera circles the performer to the right", 0.70),
     MoveKind.zoom_in: Move("the lens closes in", 0.75),
@@ -60,17 +64,17 @@ STILL_SHARE = 0.5  # a still camera is wanted half as often as its energy says: 
 
 # What a section's place in the song asks of the camera: these moves are wanted three times as often there.
 MOVES_FOR_LABEL = {
-    "intro": (MoveKind.dolly_in, MoveKind.pedestal_down, MoveKind.pan_right),
+    "intro": (MoveKind.dolly_in, MoveKind.crane_down, MoveKind.pan_right),
     "verse": (MoveKind.dolly_in, MoveKind.truck_left, MoveKind.truck_right),
-    "chorus": (MoveKind.orbit_left, MoveKind.orbit_right, MoveKind.dolly_in),
+    "chorus": (MoveKind.orbit_left, MoveKind.orbit_right, MoveKind.dolly_in, MoveKind.crane_up),
     "drop": (MoveKind.handheld, MoveKind.zoom_in, MoveKind.roll_left, MoveKind.roll_right),
     "bridge": (MoveKind.orbit_left, MoveKind.tilt_up, MoveKind.pedestal_up),
     "break": (MoveKind.pedestal_up, MoveKind.pan_left, MoveKind.dolly_out),
-    "outro": (MoveKind.dolly_out, MoveKind.zoom_out, MoveKind.pedestal_up),
+    "outro": (MoveKind.dolly_out, MoveKind.zoom_out, MoveKind.crane_up),
 }
 LABEL_BOOST = 3.0
 # Moves that carry a close face out of the picture, and moves that need somebody to move about: wanted more seldom.
-UNSTEADY_CLOSE = ("pan", "tilt", "truck", "pedestal")
+UNSTEADY_CLOSE = ("pan", "tilt", "truck", "pedestal", "crane")
 NEEDS_SOMEBODY = ("orbit", "handheld", "roll")
 # A tilted horizon and a shaking one are spices: at equal fit such a move is chosen this much more seldom.
 RARITY = {"roll": 0.15, "handheld": 0.6}
@@ -111,17 +115,29 @@ FILL_PACE, FILL_BARS, PHRASE_BARS = 0.85, 0.5, 4
 VOICE_ACTIVE = 0.35  # mean voice activity over a shot from which the performer sings
 EMPTY_LABELS = ("intro", "outro", "break")  # where a quiet shot without a voice may show nobody
 EMPTY_ENERGY = 0.40  # below it
-ACTIONS_WITHOUT_VOICE = {"guitar": 0.35, "dancing": 0.65, "cheering": 0.95}  # the energy each one suits
+ACTIONS_WITHOUT_VOICE = {
+    "keys": 0.20,
+    "guitar": 0.40,
+    "dancing": 0.60,
+    "drums": 0.80,
+    "cheering": 0.95,
+}  # the energy each one suits
 
 # ---------------------------------------------------------------- places and light by mood: (arousal, valence)
 
 SCENE_MOODS = {
     "stage": (0.75, 0.60),
-    "city": (0.60, 0.45),
-    "desert": (0.45, 0.35),
-    "ocean": (0.30, 0.60),
-    "tunnel": (0.85, 0.40),
-    "room": (0.25, 0.45),
+    "club": (0.90, 0.65),
+    "city": (0.60, 0.40),
+    "rooftop": (0.50, 0.60),
+    "road": (0.60, 0.75),
+    "desert": (0.45, 0.30),
+    "ocean": (0.30, 0.65),
+    "forest": (0.25, 0.35),
+    "mountains": (0.35, 0.80),
+    "room": (0.20, 0.50),
+    "tunnel": (0.85, 0.35),
+    "space": (0.70, 0.20),
 }
 TIME_MOODS = {"night": (0.70, 0.35), "sunset": (0.40, 0.55), "day": (0.55, 0.90)}
 PALETTE_MOODS = {

@@ -23,6 +23,7 @@ FRAMING = {
 # What amount 1 means, over the whole shot: radians, or a share of the distance to the performer.
 PAN, TILT, ROLL, ORBIT, ZOOM = 0.30, 0.20, 0.16, 0.75, 0.42
 DOLLY, TRUCK, PEDESTAL = 0.42, 0.20, 0.24
+CRANE_RISE, CRANE_RIDE = 0.28, 0.30
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,10 @@ def _named(move, size, num_frames, focal, seed, fps):
         position = position + (TRUCK * distance * q)[:, None] * right
     elif kind == "pedestal":
         position[:, 1] += PEDESTAL * distance * q
+        yaw, pitch = _look_at(position, target)
+    elif kind == "crane":
+        away = np.exp(CRANE_RIDE * q)[:, None] * (position - target)
+        position = target + away + np.outer(CRANE_RISE * distance * q, [0.0, 1.0, 0.0])
         yaw, pitch = _look_at(position, target)
     elif kind == "orbit":
         angle = azimuth + ORBIT * q

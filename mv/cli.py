@@ -23,7 +23,7 @@ from mv.timing import clock
 
 STAGES = {"listen": "listening", "direct": "directing", "generate": "rendering", "assemble": "assembling"}
 # Commands of other parts, imported when asked for: name → module that holds its `app`.
-SUBCOMMANDS = {"train": "mv.train.cli"}
+SUBCOMMANDS = {"bench": "mv.measure.cli", "train": "mv.train.cli"}
 
 
 class Commands(typer.core.TyperGroup):
@@ -70,7 +70,8 @@ Theme = Annotated[
     typer.Option(help='What it should look like, in words: "neon city at night, singer with red hair, blue dress".'),
 ]
 Image = Annotated[
-    Path | None, typer.Option(help="A picture: where the theme names no light, the film takes its dominant colour.")
+    Path | None,
+    typer.Option(help="A picture: where the theme names none, its colour becomes the light, a person in it the cast."),
 ]
 Lyrics = Annotated[Path | None, typer.Option(help="The words of the song: LRC with times, or plain text, in UTF-8.")]
 Aspect = Annotated[str, typer.Option(help="Shape of the picture: 16:9, 9:16 or 1:1.")]

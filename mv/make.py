@@ -111,16 +111,19 @@ def direct(
 ) -> Timeline:
     """The shot plan of a film for this song; makes the song's work folder.
 
-    theme: what it should look like, in words. image: its dominant colour becomes the light where the theme names none.
+    theme: what it should look like, in words. image: its dominant colour becomes the light, and the look of a person in
+    it the performer's, where the theme names none.
     lyrics: LRC, or plain text. aspect: 16:9, 9:16 or 1:1. size: a key of SIZES. Raises InputError, OutputError.
     """
     import director
+    from mv.reference import read_person
 
     width, height = picture_size(size, aspect)
     fps = parse_fps(fps)
     lines = _read_words(lyrics, analysis.duration)
     brief = Brief(theme=theme, image=_text(image), lyrics=_text(lyrics), seed=_check_seed(seed))
     asked, reasons = _with_image_light(brief)
+    person = read_person(brief.image) if brief.image else None
     project = project_folder(song)
     kept = _keep(song, project)
     brief = brief.model_copy(update={"image": _keep(image, project), "lyrics": _keep(lyrics, project)})
@@ -134,6 +137,7 @@ def direct(
         fps=fps,
         width=width,
         height=height,
+        person=person,
     )
     shots = [shot.model_copy(update={"reasons": [*shot.reasons, *reasons]}) for shot in plan.shots]
     return plan.model_copy(update={"brief": brief, "shots": shots})

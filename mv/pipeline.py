@@ -18,9 +18,17 @@ from mv.camera import CameraPath
 from mv.errors import Cancelled, InputError, ModelError
 from mv.generation import Conditions
 from mv.model.autoencoder import MVAutoencoder
-from mv.model.conditions import camera_maps, fold_frames, pad_frames, pad_path, stack_groups
+from mv.model.conditions import (
+    camera_condition,
+    fold_frames,
+    fold_path,
+    pad_frames,
+    reference_condition,
+    stack_groups,
+)
 from mv.model.text import encode_words
 from mv.model.transformer import MVTransformer3DModel
+from mv.reference import read_image
 from mv.schema import AUDIO_FEATURES
 from mv.timing import latent_length
 from mv.windows import WindowSpec, blended_velocity, offset_sequence, plan_windows
@@ -38,20 +46,17 @@ class MVPipelineOutput:
 
 @dataclass(frozen=True)
 class LatentConditions:
-    """What the transformer is given, on the latent grid; see MVTransformer3DModel.forward."""
+    """What the transformer is given, on the latent grid; see MVTransformer3DModel.forward.
+
+    maps: camera, layout and reference, embedded once for all denoising steps.
+    """
 
     words: torch.Tensor
-    camera: torch.Tensor
-    layout: torch.Tensor
+    maps: torch.Tensor
     audio: torch.Tensor
 
     def window(self, start: int, stop: int) -> dict[str, torch.Tensor]:
-        return dict(
-            encoder_hidden_states=self.words,
-            camera=self.camera[:, :, start:stop],
-            layout=self.layout[:, :, start:stop],
-            audio=self.audio[:, start:stop],
-        )
+        return dict(encoder_hidden_states=self.words, maps=self.maps[:, start:stop], audio=self.audio[:, start:stop])
 
 
 class MVPipeline(DiffusionPipeline):
@@ -84,13 +89,18 @@ class MVPipeline(DiffusionPipeline):
         guidance_scale: float = 3.0,
         generator: torch.Generator | None = None,
         latents: torch.Tensor | None = None,
+        given: np.ndarray | None = None,
+        known: np.ndarray | None = None,
         windows: WindowSpec = WindowSpec(),
         callback: Callable[[float], None] | None = None,
     ) -> MVPipelineOutput:
         """path: f camera poses; audio (f, len(AUDIO_FEATURES)); returns exactly f frames.
 
-        guidance_scale 1 switches guidance off and halves the time. callback is given the share done, 0..1, after every
-        window. Raises InputError for sizes and lengths that do not fit together.
+        guidance_scale 1 switches guidance off and halves the time. given (f, height, width, 3) uint8 RGB and known (f,)
+        bool: frames the shot has to pass through: its first for a picture that moves, its first few to go on from, its
+        first and last to fill what lies between; a latent frame counts as known where all its video frames are.
+        callback is given the share done, 0..1, after every window. Raises InputError for sizes and lengths that do not
+        fit together.
         """
         # 1. Check
         self.check_inputs(path, audio, height, width, num_inference_steps)
@@ -99,7 +109,8 @@ class MVPipeline(DiffusionPipeline):
         grid = (height // self.vae.config.spatial_compression_ratio, width // self.vae.config.spatial_compression_ratio)
 
         # 2. Conditions on the latent grid
-        conditions = self.encode_conditions(prompt, path, audio, *grid)
+        reference = None if given is None else self.encode_given(given, known)
+        conditions = self.encode_conditions(prompt, path, audio, *grid, reference)
         nothing = torch.zeros_like(conditions.words)
 
         # 3. Noise and schedule
@@ -142,29 +153,47 @@ class MVPipeline(DiffusionPipeline):
         if steps < 1:
             raise InputError(f"steps: expected at least 1, got {steps}")
 
+    def encode_given(self, given: np.ndarray, known: np.ndarray) -> torch.Tensor:
+        """Frames (f, height, width, 3) uint8 and which of them are known (f,) → (1, 2c + 1, t, h, w)."""
+        if self.transformer.reference_adapter is None:
+            raise ModelError("this model cannot start from pictures; remove the shot's reference image")
+        if len(given) != len(known):
+            raise InputError(f"given: expected one flag a frame, got {len(given)} frames and {len(known)} flags")
+        known = fold_frames(pad_frames(known)).all(1)
+        video = torch.from_numpy(pad_frames(given)).permute(3, 0, 1, 2)[None].to(self._execution_device, self.vae.dtype)
+        latents = self.vae.encode(video / 127.5 - 1).float()
+        mask = torch.from_numpy(known).to(latents).view(1, 1, -1, 1, 1).expand(-1, -1, -1, *latents.shape[3:])
+        return reference_condition(latents, mask)
+
     def encode_conditions(
-        self, prompt: str, path: CameraPath, audio: np.ndarray, height: int, width: int
+        self,
+        prompt: str,
+        path: CameraPath,
+        audio: np.ndarray,
+        height: int,
+        width: int,
+        reference: torch.Tensor | None = None,
     ) -> LatentConditions:
         """height, width: of the latent grid. The prompt is read in the model's own vocabulary."""
         config, dtype, device = self.transformer.config, self.transformer.dtype, self._execution_device
         directions = understand(prompt).directions
-        path, audio = pad_path(path), pad_frames(audio)
-        rays = camera_maps(path, height * config.camera_unshuffle, width * config.camera_unshuffle, config.camera_scale)
-        scale = config.layout_unshuffle
-        maps = layout(directions, path, audio, width * scale, height * scale)
+        path, audio = fold_path(path), fold_frames(pad_frames(audio))
+        fine, scale = config.camera_unshuffle, config.layout_unshuffle
+        rays = camera_condition(path, height * fine, width * fine, config.camera_scale, config.stage_rays)
+        marks = layout(directions, path, audio.reshape(len(path), -1), width * scale, height * scale)
+        marks = stack_groups(marks.reshape(len(audio), -1, *marks.shape[1:]))
         words = encode_words(self.tokenizer, self.text_encoder, [describe(directions)])
-        place = lambda x: x.to(device, dtype)
+        place = lambda x: None if x is None else x.to(device, dtype)
         return LatentConditions(
             words=place(words),
-            camera=place(stack_groups(fold_frames(rays))),
-            layout=place(stack_groups(fold_frames(maps))),
-            audio=place(torch.from_numpy(fold_frames(audio))[None]),
+            maps=self.transformer.embed_maps(place(rays), place(marks), place(reference)),
+            audio=place(torch.from_numpy(audio)[None]),
         )
 
     def _guided(
         self, latents, timestep, conditions: dict, nothing: torch.Tensor, guidance_scale: float
     ) -> torch.Tensor:
-        """Classifier-free guidance away from the same model given no words, camera, layout or sound."""
+        """Classifier-free guidance away from the same model given no words, maps or sound."""
         latents, timestep = latents.to(self.transformer.dtype), timestep.expand(len(latents))
         velocity = self.transformer(latents, timestep, **conditions, return_dict=False)[0].float()
         if guidance_scale == 1:
@@ -214,9 +243,10 @@ class DiffusionRenderer:
         on_progress: Callable[[float], None] = lambda share: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> np.ndarray:
-        """(f, height, width, 3) uint8 RGB. Looks at `cancelled` after every window."""
-        if conditions.reference is not None:
-            raise ModelError(f"{self.name} does not start shots from a picture; remove the shot's reference image")
+        """(f, height, width, 3) uint8 RGB. Looks at `cancelled` after every window.
+
+        A shot that has a reference picture starts from it: the model knows its first frame and goes on from there.
+        """
 
         def callback(share: float) -> None:
             if cancelled():
@@ -224,6 +254,11 @@ class DiffusionRenderer:
             on_progress(share)
 
         width, height = self.native_size(conditions.width, conditions.height)
+        given, known = None, None
+        if conditions.reference is not None:
+            given = np.zeros((conditions.num_frames, height, width, 3), np.uint8)
+            given[0] = crop_to(read_image(conditions.reference), width, height)
+            known = np.arange(conditions.num_frames) == 0
         frames = self.pipeline(
             conditions.prompt,
             conditions.path,
@@ -233,6 +268,8 @@ class DiffusionRenderer:
             self.num_inference_steps,
             self.guidance_scale,
             generator=torch.Generator().manual_seed(conditions.seed),
+            given=given,
+            known=known,
             callback=callback,
         ).frames
         return frames if (width, height) == (conditions.width, conditions.height) else scale(frames, conditions)
@@ -248,6 +285,16 @@ def scale(frames: np.ndarray, conditions: Conditions) -> np.ndarray:
     smaller = conditions.width < frames.shape[2]
     method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     return np.stack([cv2.resize(frame, size, interpolation=method) for frame in frames])
+
+
+def crop_to(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The middle of a picture (h, w, 3) at another size and shape: nothing is stretched."""
+    h, w = picture.shape[:2]
+    share = min(w / width, h / height)
+    crop_w, crop_h = max(1, round(share * width)), max(1, round(share * height))
+    left, top = (w - crop_w) // 2, (h - crop_h) // 2
+    part = picture[top : top + crop_h, left : left + crop_w]
+    return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if share > 1 else cv2.INTER_CUBIC)
 
 
 def weights_hash(folder: Path) -> str:

@@ -202,6 +202,8 @@ class MoveKind(StrEnum):
     truck_right = "truck right"
     pedestal_up = "pedestal up"
     pedestal_down = "pedestal down"
+    crane_up = "crane up"
+    crane_down = "crane down"
     orbit_left = "orbit left"
     orbit_right = "orbit right"
     zoom_in = "zoom in"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mv.camera import camera_path, plucker, read_camera_text, relative_to_first, write_camera_text
+from mv.camera import FRAMING, camera_path, plucker, read_camera_text, relative_to_first, write_camera_text
 from mv.errors import InputError
 from mv.schema import CameraMove, Keyframe, MoveKind, ShotSize
 
@@ -60,6 +60,17 @@ def test_moves_go_where_their_names_say():
     assert np.diff(forward(MoveKind.tilt_up)[:, 1]) > 0.1
     orbit = centres(path_of(MoveKind.orbit_right))
     assert np.allclose(np.hypot(orbit[:, 0], orbit[:, 2]), 2.9), "an orbit keeps its distance"
+
+
+@pytest.mark.parametrize("size", list(ShotSize))
+def test_a_crane_rises_and_rides_back_with_the_performer_in_the_middle(size):
+    up, down = path_of(MoveKind.crane_up, size), path_of(MoveKind.crane_down, size)
+    first, last = centres(up)[[0, -1]]
+    assert last[1] - first[1] > 0.2 and last[2] - first[2] > 0.2
+    assert np.allclose(up.extrinsics, down.extrinsics[::-1]), "down is the way back"
+    target = np.array([0, FRAMING[size][1], 0, 1])
+    seen = up.extrinsics @ target
+    assert np.allclose(seen[:, :2], 0, atol=1e-9) and (seen[:, 2] > 1).all()
 
 
 def test_half_the_amount_is_half_the_move():

@@ -20,7 +20,6 @@ from mv.doctor import _pins, examine
 from mv.errors import InputError
 from mv.lyrics import read_lyrics
 from mv.make import SIZES, load_plan, save_plan
-from mv.reference import read_palette
 from mv.schema import Analysis, Brief, Timeline
 
 ROOT = Path(__file__).parent.parent
@@ -76,7 +75,7 @@ def frames_of(film):
 
 def test_help_names_every_command():
     text = run("--help").output
-    for command in ("analyze", "plan", "animatic", "render", "make", "models", "doctor", "studio", "train"):
+    for command in ("analyze", "plan", "animatic", "render", "make", "models", "doctor", "studio", "bench", "train"):
         assert re.search(rf"^│ {command} ", text, re.MULTILINE), command
         assert "Usage" in run(command, "--help").output
 
@@ -425,29 +424,6 @@ def test_broken_lyrics_name_their_line(tmp_path, text, words):
 
 
 # ---------------------------------------------------------------- reference image
-
-
-@pytest.mark.parametrize(
-    ("colour", "palette"),
-    [((220, 20, 40), "crimson"), ((30, 120, 230), "azure"), ((0, 230, 230), "cyan"), ((130, 40, 240), "violet")],
-)
-def test_the_dominant_colour_names_the_palette(tmp_path, colour, palette):
-    from PIL import Image
-
-    picture = np.full((60, 80, 3), 128, np.uint8)
-    picture[:, :50] = colour
-    picture[:10, 60:] = (90, 200, 30)  # a little of something else
-    Image.fromarray(picture).save(tmp_path / "a.png")
-    reading = read_palette(tmp_path / "a.png")
-    assert reading.palette == palette
-    assert "a.png" in reading.evidence and "#" in reading.evidence
-
-
-def test_a_grey_picture_says_nothing(tmp_path):
-    from PIL import Image
-
-    Image.new("L", (20, 20), 130).save(tmp_path / "grey.jpg")
-    assert read_palette(tmp_path / "grey.jpg").palette is None
 
 
 def test_a_theme_that_names_its_light_keeps_it(image):

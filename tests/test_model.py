@@ -3,6 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,9 +14,10 @@ from mv.errors import Cancelled, InputError, ModelError
 from mv.generation import Conditions
 from mv.model.autoencoder import MVAutoencoder, group, ungroup
 from mv.model.catalog import MODELS, load_renderer
+from mv.model.conditions import camera_channels, reference_condition, stage_maps
 from mv.model.text import build_text_encoder, build_tokenizer, encode_words
 from mv.model.transformer import MVTransformer3DModel, PlainAttnProcessor
-from mv.pipeline import DiffusionRenderer, MVPipeline
+from mv.pipeline import DiffusionRenderer, MVPipeline, crop_to
 from mv.schema import AUDIO_FEATURES, CURVES, CameraMove, MoveKind, ShotSize, with_phases
 from mv.train.data import random_directions
 from mv.windows import WindowSpec
@@ -24,7 +26,8 @@ from mv.world.vocabulary import describe
 
 BASE = dict(num_attention_heads=2, attention_head_dim=12, in_channels=4, out_channels=4, text_dim=16, freq_dim=16,
             ffn_dim=32, num_layers=2, rope_max_seq_len=64)  # fmt: skip
-ADAPTERS = dict(camera_channels=24, camera_unshuffle=1, layout_channels=4 * LAYOUT_CHANNELS, layout_unshuffle=2,
+ADAPTERS = dict(camera_channels=camera_channels(stage=True), camera_unshuffle=1, stage_rays=True, reference_channels=9,
+                layout_channels=4 * LAYOUT_CHANNELS, layout_unshuffle=2,
                 audio_dim=len(AUDIO_FEATURES), audio_every=2)  # fmt: skip
 
 
@@ -40,7 +43,8 @@ def inputs(frames: int = 3, batch: int = 2) -> dict[str, torch.Tensor]:
         hidden_states=rand(batch, 4, frames, 4, 6),
         timestep=torch.tensor([500.0] * batch),
         encoder_hidden_states=rand(batch, 5, 16),
-        camera=rand(batch, 24, frames, 4, 6),
+        camera=rand(batch, camera_channels(stage=True), frames, 4, 6),
+        reference=rand(batch, 9, frames, 4, 6),
         layout=rand(batch, 4 * LAYOUT_CHANNELS, frames, 8, 12),
         audio=rand(batch, frames, 4, len(AUDIO_FEATURES)),
     )
@@ -75,7 +79,7 @@ def test_fresh_adapters_change_nothing_to_the_last_bit():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("condition", ["camera", "layout", "audio"])
+@pytest.mark.parametrize("condition", ["camera", "layout", "reference", "audio"])
 def test_a_trained_adapter_is_heard_and_can_be_switched_off(condition):
     model, given = tiny_transformer(), inputs()
     for name, p in model.named_parameters():
@@ -84,7 +88,7 @@ def test_a_trained_adapter_is_heard_and_can_be_switched_off(condition):
     without = {**given, condition: None}
     assert not torch.allclose(model(**given).sample, model(**without).sample)
     off = model(**given, keep=torch.zeros(2)).sample
-    nothing = {**given, "camera": None, "layout": None, "audio": None}
+    nothing = {**given, "camera": None, "layout": None, "reference": None, "audio": None}
     assert torch.allclose(off, model(**nothing).sample, atol=1e-5)
 
 
@@ -207,13 +211,71 @@ def test_sizes_it_was_not_trained_at_are_drawn_at_the_nearest_shape(asked, nativ
     assert renderer.render(told).shape == (5, asked[1], asked[0], 3)
 
 
-def test_rendering_stops_when_asked_and_refuses_a_picture_to_start_from():
+def test_a_shot_can_start_from_a_picture(tmp_path):
+    pipeline = tiny_pipeline()
+    torch.nn.init.normal_(pipeline.transformer.reference_adapter.conv.weight)
+    renderer = DiffusionRenderer("tiny", pipeline, 2, 1.0, ((64, 32),), "w")
+    told = Conditions("desert", *shot(5), Fraction(24), 64, 32, seed=1)
+    films = []
+    for shade in (0, 255):
+        cv2.imwrite(str(tmp_path / f"{shade}.png"), np.full((50, 60, 3), shade, np.uint8))
+        films.append(renderer.render(replace(told, reference=str(tmp_path / f"{shade}.png"))))
+    assert films[0].shape == (5, 32, 64, 3) and not np.array_equal(*films)
+    with pytest.raises(InputError, match="no such image"):
+        renderer.render(replace(told, reference="nowhere.png"))
+    pipeline.transformer.reference_adapter = None
+    with pytest.raises(ModelError, match="remove the shot's reference"):
+        renderer.render(replace(told, reference=str(tmp_path / "0.png")))
+
+
+def test_pictures_are_cropped_not_stretched():
+    picture = np.zeros((100, 300, 3), np.uint8)
+    picture[:, 100:200] = 200
+    assert (crop_to(picture, 20, 20) == 200).all()
+
+
+def test_what_is_known_reaches_every_frame():
+    latents = torch.randn(1, 2, 3, 2, 2)
+    known = torch.zeros(1, 1, 3, 2, 2)
+    assert not reference_condition(latents, known).any()
+    known[:, :, 1] = 1
+    given = reference_condition(latents, known)
+    assert torch.equal(given[:, :2, 1], latents[:, :, 1]) and not given[:, :2, 0].any()
+    assert all(torch.equal(given[:, 2:4, t], latents[:, :, 1]) for t in range(3))
+    assert given[0, 4].amax((1, 2)).tolist() == [0, 1, 0]
+
+
+def test_stage_rays_follow_a_point_of_the_stage():
+    """A spot on the ground has the same numbers wherever in the picture the camera moves it."""
+    path = camera_path(CameraMove(kind=MoveKind.truck_left, amount=1.5), ShotSize.wide, 2, 16 / 9)
+    maps = stage_maps(path, 90, 160)
+    assert np.abs(maps).max() <= 1 and np.isfinite(maps).all()
+    spots = []
+    for i in range(2):
+        camera = path.extrinsics[i] @ [0.7, 0.0, -2.0, 1.0]
+        fx, fy, cx, cy = path.intrinsics[i]
+        x, y = (fx * camera[0] / camera[2] + cx) * 160, (fy * camera[1] / camera[2] + cy) * 90
+        spots.append((maps[i, 40:60, int(y), int(x)], x))
+    assert abs(spots[0][1] - spots[1][1]) > 10
+    assert np.allclose(spots[0][0], spots[1][0], atol=0.25)
+
+
+def test_maps_embedded_beforehand_give_the_same():
+    model, given = tiny_transformer(), inputs()
+    for name, p in model.named_parameters():
+        if "adapter" in name:
+            torch.nn.init.normal_(p, std=0.2)
+    with torch.no_grad():
+        maps = model.embed_maps(given["camera"], given["layout"], given["reference"])
+        early = model(**{**given, "camera": None, "layout": None, "reference": None}, maps=maps).sample
+        assert torch.allclose(early, model(**given).sample, atol=1e-6)
+
+
+def test_rendering_stops_when_asked():
     renderer = DiffusionRenderer("tiny", tiny_pipeline(), 1, 1.0, ((64, 32),), "w")
     told = Conditions("desert", *shot(5), Fraction(24), 64, 32, seed=1)
     with pytest.raises(Cancelled):
         renderer.render(told, cancelled=lambda: True)
-    with pytest.raises(ModelError, match="remove the shot's reference"):
-        renderer.render(replace(told, reference="me.png"))
 
 
 def test_catalog_names_its_models():

@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from mv.model.autoencoder import MVAutoencoder
+from mv.model.conditions import camera_channels
 from mv.schema import AUDIO_FEATURES
 from mv.train import transformer as training
 from mv.train.autoencoder import ShotPool, edge_energy, reconstruction_loss
 from mv.train.data import ASPECTS, sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule
+from mv.world.render import LAYOUT_CHANNELS
 
 
 def test_a_seed_makes_the_same_clip_again():
@@ -109,7 +111,7 @@ def shard(tmp_path_factory):
     """A real shard of a few short clips, encoded by a tiny autoencoder."""
     folder = tmp_path_factory.mktemp("latents")
     torch.manual_seed(0)
-    MVAutoencoder(16, (8, 8), (8, 8, 8, 8)).save_pretrained(folder / "vae")
+    MVAutoencoder(training.LATENT_CHANNELS, (8, 8), (8, 8, 8, 8)).save_pretrained(folder / "vae")
     patch = pytest.MonkeyPatch()
     patch.setattr(training, "CLIP_LATENTS", 4)
     patch.setattr(training, "SHARD", 4)
@@ -126,9 +128,34 @@ def tiny_student() -> training.Student:
 
 def test_batches_fit_the_transformer(shard):
     batch = shard.batch(np.random.default_rng(0), 3, 3)
-    assert batch.latents.shape[:3] == (3, 16, 3) and batch.audio.shape == (3, 3, 4, len(AUDIO_FEATURES))
-    assert batch.camera.shape[:3] == (3, 24, 3) and batch.layout.shape[1] == 48
+    assert batch.latents.shape[:3] == (3, training.LATENT_CHANNELS, 3) and batch.audio.shape == (
+        3,
+        3,
+        4,
+        len(AUDIO_FEATURES),
+    )
+    assert batch.camera.shape[:3] == (3, camera_channels(stage=True), 3)
+    assert batch.layout.shape[1] == 4 * LAYOUT_CHANNELS
     assert batch.layout.min() >= 0 and batch.layout.max() <= 1 and len(batch.prompts) == 3
+
+
+def test_faces_count_more(shard):
+    batch = shard.batch(np.random.default_rng(0), 3, 3)
+    weights = batch.weights()
+    assert weights.shape == (3, 1, *batch.latents.shape[2:]) and weights.mean() == pytest.approx(1, abs=1e-5)
+    head = batch.layout.unflatten(1, (4, -1))[:, :, training.HEAD_MARK].mean(1)
+    head = torch.nn.functional.adaptive_avg_pool3d(head, (3, *weights.shape[-2:]))[:, None]
+    assert weights[head > 0.9].min() > 1.5 * weights[head == 0].max()
+
+
+def test_mask_tasks_give_whole_frames_or_a_hole():
+    known = training.draw_known(torch.Size([200, 4, 5, 6, 8]), np.random.default_rng(0))
+    share = known.mean((1, 2, 3, 4))
+    assert 80 < (share == 0).sum() < 120 and (share < 1).all()
+    whole = known.flatten(3).amin(3).sum((1, 2))  # latent frames given wholly
+    assert {0, 1, 2} <= set(whole.int().tolist())
+    holes = known[(share > 0) & (whole == 0)]
+    assert len(holes) and (holes[:, :, :, -1, -1] == 1).all()
 
 
 def test_the_loss_falls_and_conditions_are_heard(shard):

@@ -7,8 +7,9 @@ import pytest
 
 from mv.camera import camera_path
 from mv.schema import CURVES, CameraMove, MoveKind, ShotSize, with_phases
-from mv.world.render import LAYOUT_CHANNELS, draw, layout, listen
-from mv.world.vocabulary import ACTIONS, SCENES, Directions
+from mv.world.render import LAYOUT_CHANNELS, draw, layout, listen, mouth_place
+from mv.world.scenes import place
+from mv.world.vocabulary import ACTIONS, HAIR_STYLES, SCENES, Directions, Look
 
 ASPECT = 16 / 9
 
@@ -45,6 +46,13 @@ def test_the_performer_is_there_only_when_asked_for(action):
     assert np.abs(paint(Directions(action=action)) - empty)[:, 20:].mean() > 5
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_act_moves_with_the_beat_and_looks_like_no_other(action):
+    at = lambda name, beat: layout(Directions(action=name), static(1, "wide"), music(1, beat), 64, 36)[0, :9]
+    assert np.abs(at(action, 0.0) - at(action, 1.0)).mean() > 0.002
+    assert min(np.abs(at(action, 0.0) - at(other, 0.0)).mean() for other in ACTIONS if other != action) > 0.002
+
+
 def test_words_change_the_picture():
     base = Directions()
     for change in (dict(palette="lime"), dict(time="day"), dict(look=replace(base.look, outfit_color="red"))):
@@ -56,13 +64,50 @@ def test_lows_light_the_stage():
     assert paint(directions, audio=music(low=1.0)).mean() > paint(directions, audio=music(low=0.0)).mean() + 3
 
 
-def test_the_mouth_opens_with_the_voice():
-    path = static(size="close")
-    closed, opened = (paint(Directions(size="close"), path, music(mouth=m)) for m in (0.0, 1.0))
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_mouth_opens_with_the_voice(action):
+    path, directions = static(size="close"), Directions(size="close", action=action)
+    closed, opened = (paint(directions, path, music(mouth=m)) for m in (0.0, 1.0))
     changed = np.abs(opened - closed).sum(-1)[0] > 30
-    columns = np.nonzero(changed)[1]
+    rows, columns = np.nonzero(changed)
     assert 10 < changed.sum() < 0.1 * changed.size  # the mouth and nothing else
     assert abs(columns.mean() - 64) < 12
+    # It is where mouth_place says, and as large.
+    x, y, radius = mouth_place(directions, path, music(), 128, 72)[0]
+    assert abs(columns.mean() - x) < 2 and abs(rows.mean() - y) < 2
+    assert np.hypot(columns - x, rows - y).max() < 1.5 * radius
+    assert changed.sum() > 0.5 * radius**2
+
+
+def test_a_mouth_shows_the_more_dark_the_more_it_is_open():
+    path, directions = static(1, "close"), Directions(scene="desert", time="day", action="dancing")
+    x, y, radius = mouth_place(directions, path, music(1), 512, 288)[0]
+    inside = np.s_[0, round(y - radius) : round(y + radius), round(x - radius) : round(x + radius)]
+    dark = [(draw(directions, path, music(1, mouth=m), 512, 288)[inside].max(-1) < 90).sum() for m in (0.0, 0.5, 1.0)]
+    assert 0 < dark[0] < 0.6 * dark[1] and dark[1] < 0.8 * dark[2]
+
+
+def test_mouth_place_follows_the_camera():
+    pan = camera_path(CameraMove(kind=MoveKind.pan_right), ShotSize.close, 5, ASPECT)
+    dolly = camera_path(CameraMove(kind=MoveKind.dolly_in), ShotSize.close, 5, ASPECT)
+    still = np.repeat(music(1), 5, 0)
+    assert (np.diff(mouth_place(Directions(), pan, still, 128, 72)[:, 0]) < 0).all()
+    assert (np.diff(mouth_place(Directions(), dolly, still, 128, 72)[:, 2]) > 0).all()
+    small, large = (mouth_place(Directions(), pan, still, n, n * 9 // 16) for n in (128, 256))
+    assert np.allclose(2 * small, large)
+
+
+def test_mouth_place_is_nan_where_no_mouth_is_seen():
+    assert np.isnan(mouth_place(Directions(action=None), static(), music(), 128, 72)).all()
+    behind = camera_path(CameraMove(), ShotSize.medium, 1, ASPECT)
+    behind.extrinsics[:] = behind.extrinsics @ np.diag([-1.0, 1.0, -1.0, 1.0])  # half way round the performer
+    assert np.isnan(mouth_place(Directions(), behind, music(1), 128, 72)).all()
+
+
+def test_the_performer_blinks_once_in_four_beats():
+    eyes = [layout(Directions(), static(1), music(1, beat), 64, 36)[0, 6].max() for beat in np.arange(0, 8, 0.25)]
+    assert [i / 4 for i, level in enumerate(eyes) if level < 0.1] == [2.5, 6.5]
+    assert sum(level > 0.9 for level in eyes) >= 24
 
 
 def test_a_pan_to_the_right_moves_things_to_the_left():
@@ -79,12 +124,45 @@ def test_a_dolly_in_makes_the_figure_grow():
     assert areas[-1] > 1.2 * areas[0]
 
 
-def test_layout_marks_lie_in_the_picture():
-    maps = layout(Directions(), static(), music(mouth=1.0), 64, 36)
+@pytest.mark.parametrize("size", ("medium", "close"))
+@pytest.mark.parametrize("action", ACTIONS)
+def test_layout_marks_lie_in_the_picture(action, size):
+    maps = layout(Directions(action=action), static(size=size), music(mouth=1.0), 64, 36)
     assert maps.shape == (3, LAYOUT_CHANNELS, 36, 64) and maps.min() >= 0 and maps.max() <= 1
     figure, head, mouth = maps[0, 3:6] > 0.5
-    assert 0 < mouth.sum() < head.sum() < figure.sum()
-    assert not layout(Directions(action=None), static(), music(), 64, 36)[:, :6].any()
+    eyes, hands, instrument = maps[0, 6:9] > 0.5
+    assert 6 < mouth.sum() < head.sum() < figure.sum()
+    assert 6 < eyes.sum() < head.sum() and (eyes <= head).all()
+    assert hands.any() or size == "close"
+    assert instrument.any() == (action in ("singing", "guitar", "keys", "drums")) or size == "close"
+
+
+def test_layout_of_an_empty_place_is_its_five_tones():
+    directions = Directions(scene="desert", time="sunset", palette="cyan", action=None)
+    maps = layout(directions, static(), music(), 64, 36)
+    assert not maps[:, :9].any()
+    tones = place("desert", "sunset", "cyan").tones
+    assert tones.shape == (5, 3) and np.allclose(maps[1, 9:, 20, 30], tones.ravel() / 255)
+    assert np.ptp(maps[:, 9:], axis=(0, 2, 3)).max() == 0
+
+
+def test_layout_shows_the_cast():
+    cast = lambda **look: layout(Directions(look=Look(**look)), static(1), music(1), 64, 36)[0, :3]
+    styles = [cast(hair_style=style, hair_color="red") for style in HAIR_STYLES]
+    for i, one in enumerate(styles):
+        assert all(np.abs(one - other).mean() > 0.001 for other in styles[:i])
+    red, black = cast(outfit="dress", outfit_color="red"), cast(outfit="dress", outfit_color="black")
+    assert (red[0] - black[0]).max() > 0.6
+
+
+def test_layout_and_picture_show_the_same_figure():
+    directions = Directions(scene="desert", action="drums")
+    audio, path = music(1), static(1)
+    mark = layout(directions, path, audio, 128, 72)[0, 3] > 0.5
+    empty = paint(replace(directions, action=None), path, audio)[0]
+    changed = np.abs(paint(directions, path, audio)[0] - empty).sum(-1) > 40
+    assert (changed & mark).sum() > 0.85 * max(mark.sum(), 1)
+    assert (changed & mark).sum() > 0.7 * changed.sum()  # the rest is rim and shadow
 
 
 def test_a_camera_among_the_props_does_not_break_the_picture():
@@ -94,6 +172,8 @@ def test_a_camera_among_the_props_does_not_break_the_picture():
                 CameraMove(kind=MoveKind.orbit_left, azimuth=azimuth, amount=2), ShotSize.close, 4, ASPECT
             )
             assert paint(Directions(scene=scene), path, music(4)).shape == (4, 72, 128, 3)
+        for action in ACTIONS:
+            assert paint(Directions(action=action), path, music(4)).std() > 15
 
 
 def test_music_is_read_back_from_its_features():

@@ -80,19 +80,23 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    def __init__(self, latent_channels: int, channels: tuple[int, int, int, int]):
+    """Latent frames share their work down to an eighth of the picture; from a quarter on, each video frame has
+    features of its own, or whatever moves would be painted as a smear of all four."""
+
+    def __init__(self, latent_channels: int, channels: tuple[int, int, int, int], blocks: tuple[int, int, int, int]):
         super().__init__()
         c16, c8, c4, c2 = channels
+        stack = lambda dim, count: nn.Sequential(*(ResidualBlock(dim) for _ in range(count)))
         self.conv_in = _conv(latent_channels, c16)
         self.mix = CausalMix(c16)
-        self.blocks16 = nn.Sequential(ResidualBlock(c16), ResidualBlock(c16))
+        self.blocks16 = stack(c16, blocks[0])
         self.up8 = nn.Sequential(_conv(c16, 4 * c8), nn.PixelShuffle(2))
-        self.blocks8 = nn.Sequential(ResidualBlock(c8), ResidualBlock(c8))
-        self.up4 = nn.Sequential(_conv(c8, 4 * c4, 1), nn.PixelShuffle(2))
-        self.blocks4 = nn.Sequential(ResidualBlock(c4), ResidualBlock(c4))
+        self.blocks8 = stack(c8, blocks[1])
+        self.up4 = nn.Sequential(_conv(c8, 4 * GROUP * c4, 1), nn.PixelShuffle(2))
+        self.blocks4 = stack(c4, blocks[2])
         self.up2 = nn.Sequential(_conv(c4, 4 * c2, 1), nn.PixelShuffle(2))
-        self.block2 = ResidualBlock(c2)
-        self.conv_out = _conv(c2, 3 * GROUP * 4)
+        self.blocks2 = stack(c2, blocks[3])
+        self.conv_out = _conv(c2, 3 * 4)
         with torch.no_grad():
             self.conv_out.weight.mul_(0.1)
 
@@ -100,11 +104,13 @@ class Decoder(nn.Module):
         """(b, t, latent_channels, h, w) → (b, t, 12, 16h, 16w)."""
         num_frames = z.shape[1]
         x = self.mix(self.conv_in(z.flatten(0, 1)), num_frames)
-        x = self.blocks8(self.up8(self.blocks16(x)))
-        x = self.block2(self.up2(self.blocks4(self.up4(x))))
+        x = self.up4(self.blocks8(self.up8(self.blocks16(x))))
+        x = x.unflatten(1, (GROUP, -1)).flatten(0, 1)
+        x = self.blocks2(self.up2(self.blocks4(x)))
         x = F.pixel_shuffle(self.conv_out(F.silu(x)), 2)
         mean_color = F.interpolate(0.5 * z[:, :, :3].flatten(0, 1), scale_factor=16, mode="bilinear")
-        return (x + mean_color.repeat(1, GROUP, 1, 1).to(x.dtype)).unflatten(0, (-1, num_frames))
+        x = x.unflatten(0, (-1, GROUP)) + mean_color.unsqueeze(1).to(x.dtype)
+        return x.flatten(1, 2).unflatten(0, (-1, num_frames))
 
 
 class MVAutoencoder(ModelMixin, ConfigMixin):
@@ -113,9 +119,10 @@ class MVAutoencoder(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
-        latent_channels: int = 16,
+        latent_channels: int = 24,
         encoder_channels: tuple[int, int] = (64, 128),
-        decoder_channels: tuple[int, int, int, int] = (160, 96, 48, 24),
+        decoder_channels: tuple[int, int, int, int] = (256, 128, 48, 24),
+        decoder_blocks: tuple[int, int, int, int] = (2, 2, 2, 1),
         latents_mean: list[float] | None = None,
         latents_std: list[float] | None = None,
         spatial_compression_ratio: int = 16,
@@ -123,7 +130,7 @@ class MVAutoencoder(ModelMixin, ConfigMixin):
     ):
         super().__init__()
         self.encoder = Encoder(latent_channels, encoder_channels)
-        self.decoder = Decoder(latent_channels, decoder_channels)
+        self.decoder = Decoder(latent_channels, decoder_channels, decoder_blocks)
 
     def encode(self, video: torch.Tensor) -> torch.Tensor:
         """video (b, 3, 4k+1, h, w) in -1..1, h and w multiples of 16 → normalised latents (b, c, k+1, h/16, w/16)."""

@@ -1,4 +1,4 @@
-"""MVTransformer3DModel: diffusers' Wan transformer with a camera, a layout and an audio adapter.
+"""MVTransformer3DModel: diffusers' Wan transformer with a camera, a layout, a reference and an audio adapter.
 
 One class for both sizes: mv-mini, trained by this project, and Wan2.1/2.2 weights (base, or Fun control-camera, whose
 adapter has this very shape). Every adapter starts at zero: untrained, the output equals the base model's to the last
@@ -85,7 +85,8 @@ class SpatialAdapter(nn.Module):
 
 
 class AudioAdapter(nn.Module):
-    """Features of the video frames in each latent frame → modulation of that latent frame, and tokens to attend to."""
+    """Features of the video frames in each latent frame → modulation of that latent frame, something to add to its
+    tokens, and tokens to attend to."""
 
     def __init__(self, features: int, frames_per_latent: int, dim: int):
         super().__init__()
@@ -95,13 +96,17 @@ class AudioAdapter(nn.Module):
         )
         self.token = nn.Linear(features, dim)
         self.modulation = nn.Linear(dim, 6 * dim)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
+        self.shift = nn.Linear(dim, dim)
+        for linear in (self.modulation, self.shift):
+            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(linear.bias)
 
-    def forward(self, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(b, t, frames_per_latent, features) → modulation (b, t, 6, dim), tokens (b, t, frames_per_latent, dim)."""
+    def forward(self, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(b, t, frames_per_latent, features) → modulation (b, t, 6, dim), shift (b, t, dim), tokens
+        (b, t, frames_per_latent, dim)."""
         embedding = self.embed(audio.flatten(2))
-        return self.modulation(embedding).unflatten(2, (6, -1)), F.silu(self.token(audio) + embedding.unsqueeze(2))
+        tokens = F.silu(self.token(audio) + embedding.unsqueeze(2))
+        return self.modulation(embedding).unflatten(2, (6, -1)), self.shift(embedding), tokens
 
 
 class AudioCrossAttention(nn.Module):
@@ -136,6 +141,8 @@ class MVTransformer3DModel(WanTransformer3DModel):
     camera_unshuffle: pixels of the ray map per latent pixel (8 for Wan-Fun; 1 for mv-mini, whose latents are coarse).
     camera_scale: metres are multiplied by this before the moments o × d are formed.
     layout_channels, layout_unshuffle: the same for the map of what stands where (mv/world/render.py), None for Wan.
+    reference_channels: the same for what is given of the picture (mv/model/conditions.py), on the latent grid.
+    stage_rays: whether the camera's map also tells where its rays meet the stage (mv/model/conditions.py).
     audio_dim: features per video frame; audio_every: a block with audio cross-attention every so many, 0 for none.
     attention_layout: one letter a block, repeated: F attends over all latent frames, S within its own. "F" is Wan.
     """
@@ -164,6 +171,8 @@ class MVTransformer3DModel(WanTransformer3DModel):
         camera_scale: float = 1.0,
         layout_channels: int | None = None,
         layout_unshuffle: int = 2,
+        reference_channels: int | None = None,
+        stage_rays: bool = False,
         audio_dim: int | None = None,
         audio_every: int = 1,
         attention_layout: str = "F",
@@ -178,11 +187,35 @@ class MVTransformer3DModel(WanTransformer3DModel):
         dim, patch = num_attention_heads * attention_head_dim, tuple(patch_size[1:])
         self.camera_adapter = SpatialAdapter(camera_channels, dim, camera_unshuffle, patch) if camera_channels else None
         self.layout_adapter = SpatialAdapter(layout_channels, dim, layout_unshuffle, patch) if layout_channels else None
+        self.reference_adapter = (
+            SpatialAdapter(reference_channels, dim, 1, patch, num_blocks=0) if reference_channels else None
+        )
         self.audio_adapter = AudioAdapter(audio_dim, 4, dim) if audio_dim else None
         self.audio_attention = nn.ModuleDict(
             {str(i): AudioCrossAttention(dim, num_attention_heads)
              for i in range(num_layers) if audio_dim and audio_every and i % audio_every == audio_every - 1}
         )  # fmt: skip
+
+    def embed_maps(
+        self,
+        camera: torch.Tensor | None = None,
+        layout: torch.Tensor | None = None,
+        reference: torch.Tensor | None = None,
+    ) -> torch.Tensor | None:
+        """What has a place in the picture → one sum of tokens (b, t, n, dim), None where nothing is given.
+
+        The same at every denoising step, so a sampler computes it once and cuts its windows out of it.
+        """
+        embedding = None
+        for adapter, maps in (
+            (self.camera_adapter, camera),
+            (self.layout_adapter, layout),
+            (self.reference_adapter, reference),
+        ):
+            if adapter is not None and maps is not None:
+                tokens = adapter(maps).unflatten(1, (maps.shape[2], -1))
+                embedding = tokens if embedding is None else embedding + tokens
+        return embedding
 
     def forward(
         self,
@@ -192,15 +225,18 @@ class MVTransformer3DModel(WanTransformer3DModel):
         encoder_hidden_states_image: torch.Tensor | None = None,
         camera: torch.Tensor | None = None,
         layout: torch.Tensor | None = None,
+        reference: torch.Tensor | None = None,
         audio: torch.Tensor | None = None,
+        maps: torch.Tensor | None = None,
         keep: torch.Tensor | None = None,
         return_dict: bool = True,
         attention_kwargs: dict[str, Any] | None = None,
     ) -> Transformer2DModelOutput | tuple[torch.Tensor]:
         """hidden_states (b, c, t, h, w); timestep (b,) 0..1000; encoder_hidden_states (b, n, text_dim).
 
-        camera (b, camera_channels, t, h·u, w·u) and layout likewise; audio (b, t, 4, audio_dim). An adapter that is
-        given nothing adds nothing. keep (b,) 0 or 1 switches all adapters off per sample: training for guidance.
+        camera (b, camera_channels, t, h·u, w·u), layout and reference likewise, or `maps`, the result of `embed_maps`
+        on them; audio (b, t, 4, audio_dim). An adapter that is given nothing adds nothing. keep (b,) 0 or 1 switches
+        all adapters off per sample: training for guidance.
         """
         batch, _, num_frames, height, width = hidden_states.shape
         _, p_h, p_w = self.config.patch_size
@@ -209,9 +245,9 @@ class MVTransformer3DModel(WanTransformer3DModel):
         rotary_emb = self.rope(hidden_states)
         hidden_states = self.patch_embedding(hidden_states).flatten(2).transpose(1, 2).contiguous()
         share = 1.0 if keep is None else keep.view(-1, 1, 1).to(hidden_states.dtype)
-        for adapter, maps in ((self.camera_adapter, camera), (self.layout_adapter, layout)):
-            if adapter is not None and maps is not None:
-                hidden_states = hidden_states + share * adapter(maps).type_as(hidden_states)
+        maps = self.embed_maps(camera, layout, reference) if maps is None else maps
+        if maps is not None:
+            hidden_states = hidden_states + share * maps.flatten(1, 2).type_as(hidden_states)
 
         # 2. Time, words, sound
         temb, timestep_proj, encoder_hidden_states, encoder_hidden_states_image = self.condition_embedder(
@@ -222,8 +258,10 @@ class MVTransformer3DModel(WanTransformer3DModel):
             encoder_hidden_states = torch.concat([encoder_hidden_states_image, encoder_hidden_states], dim=1)
         audio_tokens = None
         if self.audio_adapter is not None and audio is not None:
-            modulation, audio_tokens = self.audio_adapter(audio)
+            modulation, shift, audio_tokens = self.audio_adapter(audio)
             modulation = modulation if keep is None else share.unsqueeze(-1) * modulation
+            shift = shift.repeat_interleave(hidden_states.shape[1] // num_frames, 1)
+            hidden_states = hidden_states + share * shift.type_as(hidden_states)
             timestep_proj = timestep_proj.unsqueeze(1) + modulation.type_as(timestep_proj)  # (b, t, 6, dim)
 
         # 3. Blocks

@@ -1,10 +1,16 @@
-"""Trains MVAutoencoder on crops of the stage world at delivered size, then measures each latent channel."""
+"""Trains MVAutoencoder on crops of the stage world at delivered size, then measures each latent channel.
+
+Two phases. First encoder and decoder by pixel and edge differences: right on average, and therefore soft. Then the
+decoder alone against a critic that tells painted crops from true ones (hinge loss, feature matching; pix2pixHD,
+arXiv 1711.11585): sharp, and used to latents as imprecise as a transformer's.
+"""
 
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from mv.model.autoencoder import GROUP, MVAutoencoder
 from mv.train.data import ASPECTS, sample_clip
@@ -13,6 +19,8 @@ from mv.train.loop import MuonAdamW, Run, Schedule, launch
 CROP = 192  # pixels: 12×12 latents
 STILL = 0.3  # share of crops that begin a shot: their first group is one frame four times
 NOISE = 0.05  # added to the latents, so that the decoder forgives the transformer
+POLISH_NOISE = 0.2  # at most, in the second phase
+MATCH_WEIGHT, CRITIC_WEIGHT = 1.0, 0.05
 
 
 def train_autoencoder(
@@ -25,7 +33,7 @@ def _work(rank: int, world_size: int, folder: Path, schedule: Schedule, minutes:
     torch.manual_seed(1)
     folder.mkdir(parents=True, exist_ok=True)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = MVAutoencoder().to(device)
+    model = MVAutoencoder().to(device, memory_format=torch.channels_last)  # a quarter faster on the CPU
     optimizer = MuonAdamW(model, lr=6e-4, muon_lr=3e-3, exclude=("conv_out",))
     run = Run(folder, model, optimizer, schedule, minutes, rank=rank, world_size=world_size)
     rng = np.random.default_rng([2, rank, run.step])
@@ -41,6 +49,81 @@ def _work(rank: int, world_size: int, folder: Path, schedule: Schedule, minutes:
         run.report(50)
 
 
+class Critic(nn.Module):
+    """Patches of four frames together, so that motion is judged too: (n, 12, h, w) → scores, and the features below."""
+
+    def __init__(self, widths: tuple[int, ...] = (32, 64, 128)):
+        super().__init__()
+        sides = (3 * GROUP, *widths)
+        convs = [nn.utils.parametrizations.spectral_norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in zip(sides, widths)]
+        self.convs, self.score = nn.ModuleList(convs), nn.Conv2d(widths[-1], 1, 3, padding=1)
+
+    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+        features, x = [], pictures
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.2)
+            features.append(x)
+        return [*features, self.score(x)]
+
+
+class Polish(nn.Module):
+    def __init__(self, autoencoder: MVAutoencoder):
+        super().__init__()
+        self.autoencoder, self.critic = autoencoder, Critic()
+        autoencoder.encoder.requires_grad_(False)
+
+    def losses(self, groups: torch.Tensor) -> tuple[torch.Tensor, dict]:
+        """One sum whose gradient trains the decoder to fool the critic and the critic not to be fooled."""
+        with torch.no_grad():
+            z = self.autoencoder.encoder(F.avg_pool3d(groups, (1, 2, 2))).float()
+        sigma = POLISH_NOISE * torch.rand(len(z), 1, 1, 1, 1, device=z.device)
+        painted = self.autoencoder.decoder(z + sigma * torch.randn_like(z)).float()
+        near, parts = reconstruction_loss(painted, groups, z)
+        fake, true = painted.flatten(0, 1), groups.flatten(0, 1)
+        still = {name: p.detach() for name, p in self.critic.named_parameters()}
+        *seen, score = torch.func.functional_call(self.critic, still, (fake,))
+        *wanted, true_score = self.critic(true)
+        match = sum((a - b.detach()).abs().mean() for a, b in zip(seen, wanted)) / len(seen)
+        *_, fake_score = self.critic(fake.detach())
+        judge = F.relu(1 - true_score).mean() + F.relu(1 + fake_score).mean()
+        parts |= {"fooled": score.mean().item(), "match": match.item(), "judge": judge.item()}
+        return near + MATCH_WEIGHT * match - CRITIC_WEIGHT * score.mean() + judge, parts
+
+
+def polish_decoder(folder: Path, autoencoder: Path, steps: int, minutes: float, processes: int, batch: int = 6) -> None:
+    """autoencoder: the run folder of `train_autoencoder`."""
+    launch(_polish, processes, Path(folder), Path(autoencoder), Schedule(steps, 40, steps // 3), minutes, batch)
+
+
+def _polish(rank: int, world_size: int, folder: Path, begun: Path, schedule: Schedule, minutes: float, batch: int):
+    torch.manual_seed(1 + rank)
+    folder.mkdir(parents=True, exist_ok=True)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = Polish(averaged_autoencoder(begun)).to(device, memory_format=torch.channels_last)
+    optimizer = MuonAdamW(model, lr=2e-4, muon_lr=1e-3, exclude=("conv_out", "critic"))
+    run = Run(folder, model, optimizer, schedule, minutes, rank=rank, world_size=world_size)
+    rng = np.random.default_rng([3, rank, run.step])
+    shots = ShotPool(rng)
+    for _ in run.steps():
+        with torch.autocast(device, torch.bfloat16):
+            loss, parts = model.losses(shots.crops(rng, batch).to(device))
+        run.update(loss, clip=2.0)
+        run.note(**parts)
+        run.report(50)
+
+
+def averaged_autoencoder(folder: Path) -> MVAutoencoder:
+    """The averaged weights of a run of either phase."""
+    from safetensors.torch import load_file
+
+    weights = load_file(Path(folder) / "checkpoint.safetensors")
+    weights = {k.removeprefix("average."): v for k, v in weights.items() if k.startswith("average.")}
+    weights = {k.removeprefix("autoencoder."): v for k, v in weights.items() if not k.startswith("critic.")}
+    model = MVAutoencoder()
+    model.load_state_dict(weights)
+    return model
+
+
 def reconstruction_loss(painted: torch.Tensor, truth: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, dict]:
     """L1 on pixels and on their differences at full, half, quarter and eighth size, and a weak pull of the latents to
     unit size.
@@ -53,7 +136,7 @@ def reconstruction_loss(painted: torch.Tensor, truth: torch.Tensor, z: torch.Ten
         difference = F.avg_pool3d(painted - truth, (1, scale, scale)) if scale > 1 else painted - truth
         pixel = difference.abs().mean()
         edge = sum(torch.diff(difference, dim=axis).abs().mean() for axis in (-1, -2))
-        loss = loss + pixel + 0.5 * edge
+        loss = loss + pixel + edge
         if scale == 1:
             parts |= {"pixel": pixel.item(), "edge": edge.item(), "z_std": z.std().item()}
     size = 1e-3 * (z**2).mean() + 0.05 * F.relu(z.abs() - 3.5).mean()
@@ -94,11 +177,7 @@ def finish_autoencoder(folder: Path, target: Path, clips: int = 48) -> dict[str,
 
     Returns held-out PSNR (dB) of first frames and of frames in motion, and the share of edge energy kept.
     """
-    from safetensors.torch import load_file
-
-    model = MVAutoencoder().eval()
-    weights = load_file(Path(folder) / "checkpoint.safetensors")
-    model.load_state_dict({k[8:]: v for k, v in weights.items() if k.startswith("average.")})
+    model = averaged_autoencoder(folder).eval()
     rng = np.random.default_rng(99)
     videos = [
         torch.from_numpy(sample_clip(rng, 17).frames()).permute(3, 0, 1, 2)[None] / 127.5 - 1 for _ in range(clips)

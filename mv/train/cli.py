@@ -24,6 +24,16 @@ def autoencoder(steps: int = 3000, decay_steps: int = Decay, minutes: float = Mi
 
 
 @app.command()
+def polish(steps: int = 400, minutes: float = Minutes, processes: int = Processes, run: Path = RUNS / "polish",
+           begun: Path = RUNS / "autoencoder", target: Path = RUNS / "model" / "vae"):  # fmt: skip
+    """1b. Sharpen the decoder against a critic; latents stay what they are. Writes `target`."""
+    from mv.train.autoencoder import finish_autoencoder, polish_decoder
+
+    polish_decoder(run, begun, steps, minutes, processes)
+    typer.echo(finish_autoencoder(run, target))
+
+
+@app.command()
 def latents(shards: int = 60, seed: int = 0, vae: Path = RUNS / "model" / "vae", folder: Path = RUNS / "latents"):
     """2. Paint and encode clips for the transformer; may run beside its training."""
     from mv.train.transformer import paint_latents

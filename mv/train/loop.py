@@ -46,7 +46,7 @@ class MuonAdamW:
         matrix = {n for n, p in named if p.ndim in (2, 4) and not any(part in n for part in exclude)}
         self._kernels = [p for n, p in named if n in matrix]
         self._rest = [p for n, p in named if n not in matrix]
-        self._flat = [nn.Parameter(p.data.view(p.shape[0], -1)) for p in self._kernels]  # shares storage with p
+        self._flat = [nn.Parameter(_as_matrix(p.data)) for p in self._kernels]  # shares storage with p
         self.muon = torch.optim.Muon(self._flat, lr=muon_lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
         self.adamw = torch.optim.AdamW(self._rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.0)
         self._rates = (muon_lr, lr)
@@ -57,7 +57,7 @@ class MuonAdamW:
 
     def step(self, factor: float) -> None:
         for flat, p in zip(self._flat, self._kernels):
-            flat.grad = None if p.grad is None else p.grad.reshape(flat.shape)
+            flat.grad = None if p.grad is None else _as_matrix(p.grad)
         for optimizer, rate in zip((self.muon, self.adamw), self._rates):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
@@ -80,6 +80,13 @@ class MuonAdamW:
                 kind, index, key = full.split(".", 2)
                 if kind == name:
                     optimizer.state[params[int(index)]][key] = value
+
+
+def _as_matrix(kernel: torch.Tensor) -> torch.Tensor:
+    """(out, in) as it is, a convolution kernel as (out, in·kh·kw) or, stored channels last, (out, kh·kw·in)."""
+    if kernel.ndim == 4 and not kernel.is_contiguous():
+        kernel = kernel.permute(0, 2, 3, 1)
+    return kernel.view(len(kernel), -1)
 
 
 class Averaged:
@@ -186,8 +193,9 @@ class Run:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         # Cloned, since tied weights share memory and safetensors refuses that.
-        tensors = {f"model.{k}": v.clone() for k, v in self.model.state_dict().items()}
-        tensors |= {f"average.{k}": v.clone() for k, v in self.averaged.weights.items()}
+        copy = lambda v: v.clone(memory_format=torch.contiguous_format)
+        tensors = {f"model.{k}": copy(v) for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": copy(v) for k, v in self.averaged.weights.items()}
         tensors |= {f"optimizer.{k}": v for k, v in self.optimizer.state().items()}
         minutes = self.spent + self._elapsed() / 60
         temporary = self.folder / "checkpoint.tmp"

@@ -6,16 +6,24 @@ whatever is there. x_t = (1 - t)·data + t·noise, target = noise - data (diffus
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from mv.model.autoencoder import MVAutoencoder
-from mv.model.conditions import FRAMES_PER_LATENT, camera_maps, fold_frames, stack_groups
+from mv.model.conditions import (
+    FRAMES_PER_LATENT,
+    camera_channels,
+    camera_condition,
+    fold_frames,
+    reference_condition,
+    stack_groups,
+)
 from mv.model.text import build_text_encoder, build_tokenizer, encode_words
 from mv.model.transformer import MVTransformer3DModel, PlainAttnProcessor
 from mv.schema import AUDIO_FEATURES
@@ -26,13 +34,20 @@ from mv.world.render import LAYOUT_CHANNELS, layout
 CLIP_LATENTS = 12  # latent frames of a stored clip: windows are cut from it
 SHARD = 100  # clips a file
 ASPECT_SHARE = {"16:9": 0.8, "9:16": 0.1, "1:1": 0.1}
+LAYOUT_SHAPES = LAYOUT_CHANNELS - 15  # the place's five tones are flat over the picture
+HEAD_MARK, EYES_MARK = 4, 6  # channels of the layout map
+FACE_WEIGHT = 2.0
+MASK_TASKS = ["none", "predict", "backward", "between", "single", "hole"]
+MASK_SHARES = [0.5, 0.2, 0.05, 0.1, 0.1, 0.05]
 DROP = 0.10  # share of samples without any condition, for guidance
 
+LATENT_CHANNELS = 24
 MINI = dict(
-    num_attention_heads=4, attention_head_dim=64, in_channels=16, out_channels=16, text_dim=128, freq_dim=128,
-    ffn_dim=1024, num_layers=8, rope_max_seq_len=256, attention_layout="SSSF",
-    camera_channels=6 * FRAMES_PER_LATENT, camera_unshuffle=1, camera_scale=0.35,
+    num_attention_heads=4, attention_head_dim=64, in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS,
+    text_dim=128, freq_dim=128, ffn_dim=1024, num_layers=8, rope_max_seq_len=256, attention_layout="SSSF",
+    camera_channels=camera_channels(stage=True), camera_unshuffle=1, camera_scale=0.35, stage_rays=True,
     layout_channels=LAYOUT_CHANNELS * FRAMES_PER_LATENT, layout_unshuffle=2,
+    reference_channels=2 * LATENT_CHANNELS + 1,
     audio_dim=len(AUDIO_FEATURES), audio_every=4,
 )  # fmt: skip
 
@@ -68,8 +83,8 @@ def _write_shard(name: Path, vae: MVAutoencoder, rng: np.random.Generator) -> No
         rows.append(
             dict(
                 latents=z.permute(1, 0, 2, 3).half().numpy(),
-                layout=np.round(255 * maps[:, :6]).astype(np.uint8),
-                tones=maps[0, 6:, 0, 0],  # the palette's channels are flat
+                layout=np.round(255 * maps[:, :LAYOUT_SHAPES]).astype(np.uint8),
+                tones=maps[0, LAYOUT_SHAPES:, 0, 0],  # flat over the picture
                 extrinsics=clip.path.extrinsics.astype(np.float32),
                 intrinsics=clip.path.intrinsics.astype(np.float32),
                 audio=clip.audio,
@@ -83,16 +98,46 @@ def _write_shard(name: Path, vae: MVAutoencoder, rng: np.random.Generator) -> No
 
 @dataclass(frozen=True)
 class Batch:
-    """latents (b, c, t, h, w); camera, layout, audio as the transformer takes them; prompts, one a sample."""
+    """latents (b, c, t, h, w); camera, layout, audio and reference as the transformer takes them; prompts."""
 
     latents: torch.Tensor
     camera: torch.Tensor
     layout: torch.Tensor
     audio: torch.Tensor
     prompts: list[str]
+    reference: torch.Tensor | None = None
 
     def to(self, device: str) -> "Batch":
-        return Batch(*(x.to(device) for x in (self.latents, self.camera, self.layout, self.audio)), self.prompts)
+        return Batch(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in self.__dict__.items()})
+
+    def weights(self) -> torch.Tensor:
+        """(b, 1, t, h, w), mean 1: how much each place counts in the loss. Faces are small and looked at most."""
+        marks = self.layout.unflatten(1, (FRAMES_PER_LATENT, -1)).mean(1)
+        height, width = self.latents.shape[-2:]
+        head, eyes = (F.adaptive_avg_pool3d(marks[:, c], (None, height, width)) for c in (HEAD_MARK, EYES_MARK))
+        weight = 1 + FACE_WEIGHT * (head + 2 * eyes).unsqueeze(1)
+        return weight / weight.mean()
+
+
+def draw_known(shape: torch.Size, rng: np.random.Generator) -> torch.Tensor:
+    """Which latents are given, (b, 1, t, h, w) 0 or 1: nothing in half the samples; else the mask tasks of VDT
+    (arXiv 2305.13311): go on from the first frames, lead to the last, fill between, single frames, fill a hole."""
+    batch, _, length, height, width = shape
+    known = torch.zeros(batch, 1, length, height, width)
+    for sample in known:
+        task = rng.choice(MASK_TASKS, p=MASK_SHARES)
+        few = int(rng.integers(1, max(2, length // 2)))
+        if task in ("predict", "between"):
+            sample[:, :few] = 1
+        if task in ("backward", "between"):
+            sample[:, length - few :] = 1
+        if task == "single":
+            sample[:, rng.integers(length)] = 1
+        if task == "hole":
+            sample[:] = 1
+            top, left = rng.integers(height // 2), rng.integers(width // 2)
+            sample[:, :, top : top + height // 2, left : left + width // 2] = 0
+    return known
 
 
 class LatentFolder:
@@ -133,10 +178,11 @@ class LatentFolder:
         height, width = shard["latents"].shape[-2:]
         groups = lambda x: x.reshape(length, FRAMES_PER_LATENT, *x.shape[1:])
         marks = shard["layout"][i][frames].astype(np.float32) / 255
-        tones = np.broadcast_to(shard["tones"][i][None, :, None, None], (len(marks), 6, *marks.shape[2:]))
+        tones = shard["tones"][i][None, :, None, None]
+        tones = np.broadcast_to(tones, (len(marks), tones.shape[1], *marks.shape[2:]))
         return (
             torch.from_numpy(shard["latents"][i][window].astype(np.float32)).transpose(0, 1)[None],
-            stack_groups(groups(camera_maps(path, height, width, self.camera_scale))),
+            camera_condition(path, height, width, self.camera_scale, stage=True),
             stack_groups(groups(np.concatenate([marks, tones], 1))),
             torch.from_numpy(groups(shard["audio"][i][frames]))[None],
             str(shard["prompt"][i]),
@@ -162,6 +208,7 @@ class Student(nn.Module):
             words,
             camera=batch.camera,
             layout=batch.layout,
+            reference=batch.reference,
             audio=batch.audio,
             keep=keep,
             return_dict=False,
@@ -191,12 +238,12 @@ def load_student(model: Path) -> Student:
 
 
 def flow_loss(student: Student, batch: Batch, t: torch.Tensor, noise: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    """Mean square error of the predicted velocity, one value a sample (b,)."""
+    """Mean square error of the predicted velocity, weighted by place, one value a sample (b,)."""
     mixed = t.view(-1, 1, 1, 1, 1)
     noisy = (1 - mixed) * batch.latents + mixed * noise
     with torch.autocast(batch.latents.device.type, torch.bfloat16):
         velocity = student(batch, noisy, t, keep)
-    return ((velocity.float() - (noise - batch.latents)) ** 2).mean((1, 2, 3, 4))
+    return (batch.weights() * (velocity.float() - (noise - batch.latents)) ** 2).mean((1, 2, 3, 4))
 
 
 @torch.no_grad()
@@ -275,7 +322,11 @@ def _work(rank: int, world_size: int, course: Course) -> None:
     kinds = np.random.default_rng([8, run.step])
     for step in run.steps():
         size, length = diet.draw(kinds)
-        batch = shards.batch(rng, size, length).to(device)
+        batch = shards.batch(rng, size, length)
+        if length > 1:
+            known = draw_known(batch.latents.shape, rng)
+            batch = replace(batch, reference=reference_condition(batch.latents, known))
+        batch = batch.to(device)
         # Logit-normal times, leaning to noise: there the words and the layout decide.
         t = torch.sigmoid(torch.randn(size, device=device) * 1.1 + 0.4)
         keep = (torch.rand(size, device=device) >= DROP).float()

@@ -78,7 +78,10 @@ def _wishes_column() -> dict:
     parts["model"] = gr.Dropdown(model_choices(), value="mv-mini", label="Model", elem_id="model")
     with gr.Accordion("Reference image and more", open=False):
         parts["image"] = ReferenceImage(
-            label="Reference image: its colour becomes the light", type="filepath", height=150, elem_id="image"
+            label="Reference image: its colour becomes the light, a person in it the performer",
+            type="filepath",
+            height=150,
+            elem_id="image",
         )
         with gr.Row():
             parts["fps"] = gr.Dropdown(["24", "25", "30"], value="24", label="Frames a second", min_width=110)

@@ -3,6 +3,8 @@
 Colours are float RGB triples 0..255. Shapes are painted back to front; nothing here knows what it draws.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -16,6 +18,23 @@ def mix(a, b, share: float) -> np.ndarray:
     return np.asarray(a, np.float32) * (1 - share) + np.asarray(b, np.float32) * share
 
 
+@dataclass(frozen=True)
+class Veil:
+    """A translucent sheet on an upright plane. texture (h, w, 4) uint8: RGB multiplied by alpha, alpha; extent
+    (x0, y0, x1, y1) and z in metres."""
+
+    texture: np.ndarray
+    extent: tuple[float, float, float, float]
+    z: float
+
+    @classmethod
+    def make(cls, color: np.ndarray, alpha: np.ndarray, extent, z: float) -> "Veil":
+        """color (h, w, 3) 0..255, alpha (h, w) 0..1; the first row is the top."""
+        alpha = np.clip(alpha, 0, 1)[..., None]
+        texture = np.concatenate([np.clip(color, 0, 255) * alpha, 255 * alpha], -1)
+        return cls(np.ascontiguousarray(np.round(texture).astype(np.uint8)), tuple(extent), z)
+
+
 class Canvas:
     """picture: (height, width, 3) uint8 RGB. Light that glows goes to a quarter-size layer and is added by `bloom`."""
 
@@ -24,6 +43,7 @@ class Canvas:
         self.picture = np.zeros((height, width, 3), np.uint8)
         self._glow = np.zeros((max(1, height // 4), max(1, width // 4), 3), np.uint8)
         self._glowing = False
+        self._corners: np.ndarray | None = None
 
     def look(self, extrinsics: np.ndarray, intrinsics: np.ndarray) -> None:
         """Set the camera: world-to-camera (4, 4), (fx, fy, cx, cy) in units of the picture."""
@@ -35,6 +55,14 @@ class Canvas:
         # Screen axes of something that stands upright: they turn with the camera's roll.
         self.up = np.array([up[0], up[1]]) / max(np.hypot(up[0], up[1]), 1e-6)
         self.right = np.array([-self.up[1], self.up[0]])
+
+    def vignette(self, strength: float = 0.35) -> None:
+        """Darken the corners: the eye stays in the middle, and flat colours get a little depth."""
+        if self._corners is None:
+            x, y = np.meshgrid(np.linspace(-1, 1, self.width), np.linspace(-1, 1, self.height))
+            shade = 255 * (1 - strength * np.clip((x**2 + y**2 - 0.45) / 1.55, 0, 1) ** 1.2)
+            self._corners = cv2.merge([np.round(shade).astype(np.uint8)] * 3)
+        cv2.multiply(self.picture, self._corners, self.picture, 1 / 255)
 
     def clear(self) -> None:
         self._glow[:] = 0
@@ -101,6 +129,35 @@ class Canvas:
         x, y, z = center
         ring = np.stack([x + radius_x * np.cos(_CIRCLE), np.full(24, y), z + radius_z * np.sin(_CIRCLE)], 1)
         self.polygon(ring, color)
+
+    def veil(self, sheet: Veil, strength: float = 1.0) -> None:
+        """Lay a translucent sheet over the picture; strength 0..1 thins it."""
+        x0, y0, x1, y1 = sheet.extent
+        corners = _clip_near(
+            self.to_camera([(x0, y0, sheet.z), (x1, y0, sheet.z), (x1, y1, sheet.z), (x0, y1, sheet.z)])
+        )
+        if len(corners) < 3:
+            return
+        # Only the part of the screen it can touch is worked on.
+        pixels = self.to_screen(corners)
+        left, top = np.clip(np.floor(pixels.min(0)) - 1, 0, (self.width, self.height)).astype(int)
+        right, bottom = np.clip(np.ceil(pixels.max(0)) + 2, 0, (self.width, self.height)).astype(int)
+        if left >= right or top >= bottom:
+            return
+        height, width = sheet.texture.shape[:2]
+        # Texel centres lie half a texel inside the extent.
+        sx, sy = (x1 - x0) / width, (y0 - y1) / height
+        to_plane = np.array([[sx, 0, x0 + sx / 2], [0, sy, y1 + sy / 2], [0, 0, 1]])
+        move = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]])
+        matrix = move @ self.backdrop_homography(-sheet.z) @ to_plane
+        laid = cv2.warpPerspective(
+            sheet.texture, matrix, (int(right - left), int(bottom - top)), flags=cv2.INTER_LINEAR
+        )
+        if strength < 1:
+            laid = cv2.convertScaleAbs(laid, alpha=strength)
+        below = self.picture[top:bottom, left:right]
+        clear = cv2.merge([255 - laid[..., 3]] * 3)
+        self.picture[top:bottom, left:right] = cv2.add(cv2.multiply(below, clear, scale=1 / 255), laid[..., :3])
 
     # ------------------------------------------------------------ shapes on the screen
 

@@ -10,11 +10,13 @@ from mv.camera import CameraPath
 from mv.schema import AUDIO_FEATURES
 from mv.world import performer
 from mv.world.canvas import Canvas
-from mv.world.scenes import BACKDROP, GROUND, Music, Place, place
+from mv.world.places import BACKDROP, GROUND, SKY_PIXELS, SKY_TOP, SKY_X, Music, Place
+from mv.world.scenes import place
 from mv.world.vocabulary import Directions
 
 _COLUMN = {name: i for i, name in enumerate(AUDIO_FEATURES)}
-LAYOUT_CHANNELS = 12  # figure RGB, marks (figure, head, mouth), accent RGB, second RGB
+# Cast RGB, marks (figure, head, mouth), parts (eyes, hands, instrument), the place's five tones RGB.
+LAYOUT_CHANNELS = 24
 
 
 def listen(features: np.ndarray) -> Music:
@@ -39,17 +41,23 @@ def _paint(canvas: Canvas, where: Place, directions: Directions, m: Music) -> np
     canvas.clear()
     _paint_sky(canvas, where)
     _paint_ground(canvas, where, m)
-    for _, prop in where.props:
+    behind = [paint for z, paint in where.props if z <= 0]
+    before = [paint for z, paint in where.props if z > 0]
+    for prop in behind:
         prop(canvas, m)
     canvas.bloom()
     if directions.action is not None:
         performer.paint(canvas, where, directions.look, directions.action, m)
+    for prop in before:
+        prop(canvas, m)
+    canvas.bloom()
+    canvas.vignette()
     return canvas.picture
 
 
 def _paint_sky(canvas: Canvas, where: Place) -> None:
-    # The sky's pixels lie on the plane z = -BACKDROP: x -90..90, y 50..-8, 4 pixels a metre.
-    to_plane = np.array([[0.25, 0, -90], [0, -0.25, 50], [0, 0, 1]])
+    pixel = 1 / SKY_PIXELS
+    to_plane = np.array([[pixel, 0, -SKY_X], [0, -pixel, SKY_TOP], [0, 0, 1]])
     matrix = canvas.backdrop_homography(BACKDROP) @ to_plane
     cv2.warpPerspective(
         where.sky, matrix, (canvas.width, canvas.height), dst=canvas.picture, flags=cv2.INTER_LINEAR,
@@ -68,39 +76,59 @@ def _paint_ground(canvas: Canvas, where: Place, m: Music) -> None:
     warped = cv2.warpPerspective(
         shade, matrix, (canvas.width, canvas.height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    canvas.picture[mask] = warped[mask]
+    cv2.copyTo(warped, mask, canvas.picture)
     for polygon, color in where.pattern:
         canvas.polygon(polygon, color)
 
 
 def _below_horizon(canvas: Canvas) -> np.ndarray | None:
-    """(h, w) bool: pixels whose ray goes down to the ground; None if there are none."""
+    """(h, w) uint8, 255 where a pixel's ray goes down to the ground; None if none does."""
     # The world's y component of each pixel's ray is linear in the pixel.
     down = canvas.rotation[:, 1]
     x = (np.arange(canvas.width) + 0.5 - canvas.cx) / canvas.fx
     y = (np.arange(canvas.height) + 0.5 - canvas.cy) / canvas.fy
     mask = down[0] * x[None, :] + down[1] * y[:, None] + down[2] < -1e-4
-    return mask if mask.any() else None
+    return mask.view(np.uint8) * 255 if mask.any() else None
 
 
 def layout(directions: Directions, path: CameraPath, audio: np.ndarray, width: int, height: int) -> np.ndarray:
     """What stands where, as a low-resolution map for the model: (f, LAYOUT_CHANNELS, height, width) float32 0..1.
 
-    Known from pose, cast and music, before anything is drawn: the figure in the cast's flat colours, marks (figure,
-    head, mouth opening), and the palette's two colours over the whole picture.
+    Known from pose, cast and music, before anything is drawn: the figure and its instrument in the cast's flat colours
+    (RGB), marks (figure, head, how far the mouth is open), parts (how far the eyes are open, hands, instrument), and
+    the place's five tones (RGB each, see Place) over the whole picture. Nobody in sight: the first nine are 0.
     """
     maps = np.zeros((len(path), LAYOUT_CHANNELS, height, width), np.float32)
-    tones = place(directions.scene, directions.time, directions.palette).colors
-    maps[:, 6:9] = tones.accent[:, None, None] / 255
-    maps[:, 9:12] = tones.second[:, None, None] / 255
+    where = place(directions.scene, directions.time, directions.palette)
+    maps[:, 9:] = where.tones.reshape(-1, 1, 1) / 255
     if directions.action is None:
         return maps
-    figure, marks = Canvas(width, height), Canvas(width, height)
+    canvases = cast, marks, parts = [Canvas(width, height) for _ in range(3)]
     for i in range(len(path)):
-        for canvas in (figure, marks):
+        for canvas in canvases:
             canvas.picture[:] = 0
             canvas.look(path.extrinsics[i], path.intrinsics[i])
-        performer.paint_layout(figure, marks, directions.look, directions.action, listen(audio[i]))
-        maps[i, 0:3] = figure.picture.transpose(2, 0, 1) / 255
-        maps[i, 3:6] = marks.picture.transpose(2, 0, 1) / 255
+        performer.paint_layout(cast, marks, parts, where.colors, directions.look, directions.action, listen(audio[i]))
+        for k, canvas in enumerate(canvases):
+            maps[i, 3 * k : 3 * k + 3] = canvas.picture.transpose(2, 0, 1)
+    maps[:, :9] /= 255
     return maps
+
+
+def mouth_place(directions: Directions, path: CameraPath, audio: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Where the mouth is in the pictures that `draw` gives for the same arguments: (f, 3) float64.
+
+    x, y of its centre and its radius when fully open, in pixels; nan where it is behind the camera, turned away, or
+    nobody is in sight. The place may lie outside the picture.
+    """
+    places = np.full((len(path), 3), np.nan)
+    if directions.action is None:
+        return places
+    canvas = Canvas(width, height)
+    for i in range(len(path)):
+        canvas.look(path.extrinsics[i], path.intrinsics[i])
+        seen = performer.face(canvas, performer.pose(directions.action, listen(audio[i])))
+        mouth = seen and seen.mouth()
+        if mouth:
+            places[i] = *mouth[0], mouth[1]
+    return places

@@ -10,11 +10,17 @@ from dataclasses import dataclass, field, replace
 # name: phrase in prompts
 SCENES = {
     "stage": "concert stage",
+    "club": "crowded club",
     "city": "city street",
+    "rooftop": "rooftop",
+    "road": "open road",
     "desert": "desert",
     "ocean": "ocean shore",
-    "tunnel": "neon tunnel",
+    "forest": "forest",
+    "mountains": "snowy mountains",
     "room": "living room",
+    "tunnel": "neon tunnel",
+    "space": "outer space",
 }
 TIMES = {"night": "at night", "sunset": "at sunset", "day": "by day"}
 
@@ -65,6 +71,8 @@ ACTIONS = {
     "dancing": "dancing",
     "cheering": "cheering with raised arms",
     "guitar": "playing guitar",
+    "keys": "playing keys",
+    "drums": "playing drums",
 }
 EMPTY = "nobody in sight"
 SIZES = {
@@ -83,6 +91,28 @@ class Look:
     hair_color: str = "black"
     outfit: str = "shirt"
     outfit_color: str = "white"
+
+
+@dataclass(frozen=True)
+class Trait:
+    """value: a key of the trait's table, None where it cannot be told; confidence 0..1."""
+
+    value: str | None
+    evidence: str
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class PersonReading:
+    """traits: by field of Look, all five of them; empty where nobody was found. evidence: what was found, one line."""
+
+    traits: dict[str, Trait]
+    evidence: str
+
+    @property
+    def told(self) -> dict[str, Trait]:
+        """The traits that could be told."""
+        return {name: trait for name, trait in self.traits.items() if trait.value is not None}
 
 
 @dataclass(frozen=True)
@@ -121,17 +151,23 @@ def describe(directions: Directions) -> str:
 # Words that decide nothing, and are nothing to report.
 _FILLER = {
     "a", "an", "the", "of", "in", "at", "by", "on", "with", "into", "and", "to", "light", "skin", "hair", "shot",
-    "performer", "sight", "raised", "arms", "playing", "living",
+    "performer", "sight", "raised", "arms", "playing", "living", "open", "outer",
 }  # fmt: skip
 # Other words people use for the same thing.
 _SYNONYMS = {
     "scene": {
-        "stage": "stage concert club show festival venue spotlight",
-        "city": "city street urban downtown skyline road town alley",
-        "desert": "desert dune dunes canyon cactus western sand mountains",
+        "stage": "stage concert show festival venue spotlight arena",
+        "club": "club crowded disco nightclub dancefloor crowd party bar",
+        "city": "city street urban downtown road-side town alley traffic",
+        "rooftop": "rooftop roof skyline terrace",
+        "road": "road highway drive driving car route asphalt",
+        "desert": "desert dune dunes canyon cactus western sand",
         "ocean": "ocean sea beach shore island lake waves coast river",
-        "tunnel": "tunnel neon abstract space corridor portal cyber futuristic geometric",
+        "forest": "forest woods trees jungle garden nature",
+        "mountains": "mountains mountain snow snowy peaks winter alps hills valley",
         "room": "room home house bedroom apartment indoors sofa kitchen studio",
+        "tunnel": "tunnel neon corridor portal cyber futuristic geometric",
+        "space": "space planet planets cosmos galaxy abstract dream surreal stars",
     },
     "time": {
         "night": "night midnight dark moonlight nocturnal evening",
@@ -142,7 +178,7 @@ _SYNONYMS = {
         "crimson": "crimson scarlet red-light",
         "amber": "amber orange-light warm gold",
         "lime": "lime acid",
-        "emerald": "emerald forest jade",
+        "emerald": "emerald jade",
         "cyan": "cyan turquoise ice",
         "azure": "azure cobalt cold",
         "violet": "violet lavender ultraviolet",
@@ -154,6 +190,8 @@ _SYNONYMS = {
         "dancing": "dancing dances dance dancer",
         "cheering": "cheering jumping jumps raised cheer",
         "guitar": "guitar guitarist",
+        "keys": "keys keyboard piano synthesizer pianist keyboardist",
+        "drums": "drums drum drummer drumming",
     },
 }
 
