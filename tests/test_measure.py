@@ -226,3 +226,12 @@ def test_the_worst_seed_is_the_one_farthest_from_the_goal():
     seeds = [{"pan: slope": (s, 1.0), "pan: correlation": (s, 1.0), "jump at seams": (s, 1.0)} for s in (0.7, 0.9, 1.2)]
     worst = {row.measure: row.worst for row in bench.rows(seeds)}
     assert worst == {"pan: slope": 0.7, "pan: correlation": 0.7, "jump at seams": 1.2}
+
+
+def test_the_cameras_mean_is_over_all_seeds_together():
+    seeds = [bench.Findings(), bench.Findings()]
+    for k, found in enumerate(seeds):
+        found.camera["pan"] = [(x, 0.9 * x, x) for x in (k + 1.0, -2.0 - k)]  # too few for a seed's own correlation
+    table = {row.measure: row for row in bench.rows([f.values() for f in seeds], bench.pooled_camera(seeds))}
+    assert table["pan: correlation"].mean == pytest.approx(1) and np.isnan(table["pan: correlation"].worst)
+    assert table["pan: slope"].mean == pytest.approx(0.9) == table["pan: slope"].worst

@@ -27,6 +27,7 @@ from mv.world.vocabulary import describe
 BASE = dict(num_attention_heads=2, attention_head_dim=12, in_channels=4, out_channels=4, text_dim=16, freq_dim=16,
             ffn_dim=32, num_layers=2, rope_max_seq_len=64)  # fmt: skip
 ADAPTERS = dict(camera_channels=camera_channels(stage=True), camera_unshuffle=1, stage_rays=True, reference_channels=9,
+                pooled_text=True,
                 layout_channels=4 * LAYOUT_CHANNELS, layout_unshuffle=2,
                 audio_dim=len(AUDIO_FEATURES), audio_every=2)  # fmt: skip
 
@@ -90,6 +91,18 @@ def test_a_trained_adapter_is_heard_and_can_be_switched_off(condition):
     off = model(**given, keep=torch.zeros(2)).sample
     nothing = {**given, "camera": None, "layout": None, "reference": None, "audio": None}
     assert torch.allclose(off, model(**nothing).sample, atol=1e-5)
+
+
+@torch.no_grad()
+def test_no_words_add_nothing():
+    model, given = tiny_transformer(), inputs()
+    plain = MVTransformer3DModel(**BASE, **{**ADAPTERS, "pooled_text": False}).eval()
+    plain.load_state_dict({k: v for k, v in model.state_dict().items() if "text_adapter" not in k})
+    for p in model.text_adapter.parameters():
+        p.normal_(std=0.2)
+    assert not torch.allclose(model(**given).sample, plain(**given).sample)
+    silent = {**given, "encoder_hidden_states": torch.zeros_like(given["encoder_hidden_states"])}
+    assert torch.equal(model(**silent).sample, plain(**silent).sample)
 
 
 @torch.no_grad()

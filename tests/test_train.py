@@ -148,6 +148,13 @@ def test_faces_count_more(shard):
     assert weights[head > 0.9].min() > 1.5 * weights[head == 0].max()
 
 
+def test_a_course_begins_with_looks_and_ends_with_motion():
+    diet, rng = training.Diet(), np.random.default_rng(0)
+    images = lambda progress: np.mean([diet.draw(rng, progress)[1] == 1 for _ in range(500)])
+    assert images(0.0) > 0.65 and images(0.25) > 0.35 and images(0.7) < 0.25
+    assert {diet.draw(rng, 1.0) for _ in range(100)} == {(28, 1), (6, 5), (3, 9)}
+
+
 def test_mask_tasks_give_whole_frames_or_a_hole():
     known = training.draw_known(torch.Size([200, 4, 5, 6, 8]), np.random.default_rng(0))
     share = known.mean((1, 2, 3, 4))

@@ -26,7 +26,8 @@ STEPS_UNKNOWN = 8  # denoising steps where a renderer does not say; only the sea
 
 @dataclass(frozen=True)
 class Row:
-    """One measure: mean and worst over the seeds, the teacher's own mean, and what it should be.
+    """One measure: mean and worst over the seeds, the teacher's own mean, and what it should be. The camera's mean is
+    over all seeds' shots together.
 
     goal: "≥ 0.95" and the like, of the model's value; "" where none is set. nan where it could not be measured.
     """
@@ -69,7 +70,7 @@ def measure_model(
     on_progress is told shots done, shots in all, and what comes next.
     """
     total, done = seeds * (clips + singers + (seconds > 0)), 0
-    per_seed = []
+    per_seed: list[Findings] = []
 
     def rendered(shots):
         nonlocal done
@@ -86,9 +87,9 @@ def measure_model(
             found.add_singing(shot, made, truth)
         for shot, made, truth in rendered([long_shot(seed, seconds)] if seconds else []):
             found.add_long(shot, made, truth, getattr(renderer, "num_inference_steps", STEPS_UNKNOWN))
-        per_seed.append(found.values())
+        per_seed.append(found)
     on_progress(total, total, "done")
-    return rows(per_seed)
+    return rows([found.values() for found in per_seed], pooled_camera(per_seed))
 
 
 def render(renderer: Renderer, shot: TestShot, seed: int) -> np.ndarray:
@@ -174,6 +175,9 @@ class Findings:
 
     def values(self) -> dict[str, tuple[float, float]]:
         """measure → (model, teacher)."""
+        return self.camera_values() | {measure: tuple(np.mean(p, 0).tolist()) for measure, p in self.pairs.items()}
+
+    def camera_values(self) -> dict[str, tuple[float, float]]:
         values = {}
         for axis in (*TURNING, *TRAVELLING):
             if self.camera[axis]:
@@ -184,7 +188,16 @@ class Findings:
                 # Below a hundredth of the movement the estimator's own error is luck, and so would be a ratio to it.
                 least = 0.01 * float(np.sqrt(np.mean(commanded**2)))
                 values[f"{axis}: error over teacher's"] = max(model.error, least) / max(teacher.error, least), 1.0
-        return values | {measure: tuple(np.mean(pairs, 0).tolist()) for measure, pairs in self.pairs.items()}
+        return values
+
+
+def pooled_camera(per_seed: list[Findings]) -> dict[str, tuple[float, float]]:
+    """measure → (model, teacher) over the shots of all seeds together: of one seed's few, a correlation says little."""
+    together = Findings()
+    for found in per_seed:
+        for axis, shots in found.camera.items():
+            together.camera[axis] += shots
+    return together.camera_values()
 
 
 def _close(recovered: CameraPath, path: CameraPath) -> bool:
@@ -196,21 +209,30 @@ def _close(recovered: CameraPath, path: CameraPath) -> bool:
     return pose_errors(recovered, path).translation <= pose_errors(still, path).translation / 3
 
 
-def rows(per_seed: list[dict[str, tuple[float, float]]]) -> list[Row]:
-    """Seeds' values → the table, in the order in which they were first seen."""
+def rows(
+    per_seed: list[dict[str, tuple[float, float]]], pooled: dict[str, tuple[float, float]] | None = None
+) -> list[Row]:
+    """Seeds' values → the table, in the order in which they were first seen. pooled: what takes the mean's place."""
     measures = dict.fromkeys(measure for values in per_seed for measure in values)
-    return [_row(measure, np.array([v[measure] for v in per_seed if measure in v])) for measure in measures]
+    pooled = pooled or {}
+    return [
+        _row(measure, np.array([v[measure] for v in per_seed if measure in v]), pooled.get(measure))
+        for measure in measures
+    ]
 
 
-def _row(measure: str, pairs: np.ndarray) -> Row:
+def _row(measure: str, pairs: np.ndarray, pooled: tuple[float, float] | None) -> Row:
     values = pairs[:, 0][np.isfinite(pairs[:, 0])]
     name = measure.partition(": ")[2] or measure
     goal = next((goal for key, goal in GOALS.items() if key in (measure, name)), "")
     teacher = float(np.nanmean(pairs[:, 1])) if np.isfinite(pairs[:, 1]).any() else float("nan")
+    mean = float(values.mean()) if len(values) else float("nan")
+    if pooled is not None:
+        mean, teacher = pooled
     if len(values) == 0:
-        return Row(measure, float("nan"), float("nan"), teacher, goal)
+        return Row(measure, mean, float("nan"), teacher, goal)
     if measure.endswith(AROUND_ONE):
         worst = values[np.argmax(np.abs(values - 1))]
     else:
         worst = values.max() if any(word in measure for word in LESS_IS_BETTER) else values.min()
-    return Row(measure, float(values.mean()), float(worst), teacher, goal)
+    return Row(measure, mean, float(worst), teacher, goal)

@@ -32,7 +32,7 @@ def short_shots(seed: int, count: int) -> Iterator[TestShot]:
         ways = [way for way in MoveKind if way.split()[0] == kind]
         move = CameraMove(
             kind=ways[rng.integers(len(ways))],
-            amount=float(rng.uniform(0.2, 0.6)),
+            amount=float(rng.uniform(0.3, 0.8)),
             azimuth=float(rng.uniform(-25, 25)),
             easing="linear",
         )

@@ -109,6 +109,30 @@ class AudioAdapter(nn.Module):
         return self.modulation(embedding).unflatten(2, (6, -1)), self.shift(embedding), tokens
 
 
+class TextAdapter(nn.Module):
+    """All words together → modulation and something to add to every token, beside the cross-attention to each of them.
+
+    A small network finds out late which word names the place when it can only attend; this tells it at once. Text that
+    is all zeros adds nothing.
+    """
+
+    def __init__(self, text_dim: int, dim: int):
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(text_dim, dim), nn.SiLU(), nn.Linear(dim, dim), nn.SiLU())
+        self.modulation = nn.Linear(dim, 6 * dim)
+        self.shift = nn.Linear(dim, dim)
+        for linear in (self.modulation, self.shift):
+            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, words: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(b, n, text_dim), zeros where there is no word → modulation (b, 6, dim), shift (b, 1, dim)."""
+        said = (words != 0).any(-1, keepdim=True).to(words.dtype)
+        embedding = self.embed((words * said).sum(1) / said.sum(1).clamp(min=1))
+        modulation, shift = (linear(embedding) * said.amax(1) for linear in (self.modulation, self.shift))
+        return modulation.unflatten(1, (6, -1)), shift.unsqueeze(1)
+
+
 class AudioCrossAttention(nn.Module):
     """Picture tokens of a latent frame attend to what is heard in it and in its two neighbours. Starts at zero."""
 
@@ -142,6 +166,7 @@ class MVTransformer3DModel(WanTransformer3DModel):
     camera_scale: metres are multiplied by this before the moments o × d are formed.
     layout_channels, layout_unshuffle: the same for the map of what stands where (mv/world/render.py), None for Wan.
     reference_channels: the same for what is given of the picture (mv/model/conditions.py), on the latent grid.
+    pooled_text: whether all words together modulate the blocks, too.
     stage_rays: whether the camera's map also tells where its rays meet the stage (mv/model/conditions.py).
     audio_dim: features per video frame; audio_every: a block with audio cross-attention every so many, 0 for none.
     attention_layout: one letter a block, repeated: F attends over all latent frames, S within its own. "F" is Wan.
@@ -173,6 +198,7 @@ class MVTransformer3DModel(WanTransformer3DModel):
         layout_unshuffle: int = 2,
         reference_channels: int | None = None,
         stage_rays: bool = False,
+        pooled_text: bool = False,
         audio_dim: int | None = None,
         audio_every: int = 1,
         attention_layout: str = "F",
@@ -186,10 +212,13 @@ class MVTransformer3DModel(WanTransformer3DModel):
             raise ValueError(f"attention_layout is made of the letters F and S, got {attention_layout!r}")
         dim, patch = num_attention_heads * attention_head_dim, tuple(patch_size[1:])
         self.camera_adapter = SpatialAdapter(camera_channels, dim, camera_unshuffle, patch) if camera_channels else None
-        self.layout_adapter = SpatialAdapter(layout_channels, dim, layout_unshuffle, patch) if layout_channels else None
+        self.layout_adapter = (
+            SpatialAdapter(layout_channels, dim, layout_unshuffle, patch, num_blocks=0) if layout_channels else None
+        )
         self.reference_adapter = (
             SpatialAdapter(reference_channels, dim, 1, patch, num_blocks=0) if reference_channels else None
         )
+        self.text_adapter = TextAdapter(text_dim, dim) if pooled_text else None
         self.audio_adapter = AudioAdapter(audio_dim, 4, dim) if audio_dim else None
         self.audio_attention = nn.ModuleDict(
             {str(i): AudioCrossAttention(dim, num_attention_heads)
@@ -250,10 +279,14 @@ class MVTransformer3DModel(WanTransformer3DModel):
             hidden_states = hidden_states + share * maps.flatten(1, 2).type_as(hidden_states)
 
         # 2. Time, words, sound
+        said = None if self.text_adapter is None else self.text_adapter(encoder_hidden_states)
         temb, timestep_proj, encoder_hidden_states, encoder_hidden_states_image = self.condition_embedder(
             timestep, encoder_hidden_states, encoder_hidden_states_image
         )
         timestep_proj = timestep_proj.unflatten(1, (6, -1))
+        if said is not None:
+            timestep_proj = timestep_proj + said[0].type_as(timestep_proj)
+            hidden_states = hidden_states + said[1].type_as(hidden_states)
         if encoder_hidden_states_image is not None:
             encoder_hidden_states = torch.concat([encoder_hidden_states_image, encoder_hidden_states], dim=1)
         audio_tokens = None

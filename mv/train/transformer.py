@@ -31,7 +31,7 @@ from mv.train.data import sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule, launch
 from mv.world.render import LAYOUT_CHANNELS, layout
 
-CLIP_LATENTS = 12  # latent frames of a stored clip: windows are cut from it
+CLIP_LATENTS = 10  # latent frames of a stored clip: windows are cut from it
 SHARD = 100  # clips a file
 ASPECT_SHARE = {"16:9": 0.8, "9:16": 0.1, "1:1": 0.1}
 LAYOUT_SHAPES = LAYOUT_CHANNELS - 15  # the place's five tones are flat over the picture
@@ -44,7 +44,8 @@ DROP = 0.10  # share of samples without any condition, for guidance
 LATENT_CHANNELS = 24
 MINI = dict(
     num_attention_heads=4, attention_head_dim=64, in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS,
-    text_dim=128, freq_dim=128, ffn_dim=1024, num_layers=8, rope_max_seq_len=256, attention_layout="SSSF",
+    text_dim=128, pooled_text=True, freq_dim=128, ffn_dim=1024, num_layers=8,
+    rope_max_seq_len=256, attention_layout="SSSF",
     camera_channels=camera_channels(stage=True), camera_unshuffle=1, camera_scale=0.35, stage_rays=True,
     layout_channels=LAYOUT_CHANNELS * FRAMES_PER_LATENT, layout_unshuffle=2,
     reference_channels=2 * LATENT_CHANNELS + 1,
@@ -266,22 +267,27 @@ def swap_losses(student: Student, batch: Batch, seed: int = 0) -> dict[str, floa
 
 @dataclass(frozen=True)
 class Diet:
-    """What a step eats: image batches teach the look cheaply, short windows the motion, whole windows the context."""
+    """What a step eats: images teach the look (28 different shots for the price of six short windows), short windows
+    the motion, whole windows the context.
 
-    image_share: float = 0.15
-    short_share: float = 0.60
+    image_share: at the first and at the last step; a run begins with looks and ends with motion. whole_share: of the
+    rest.
+    """
+
+    image_share: tuple[float, float] = (0.75, 0.15)
+    whole_share: float = 0.30
     images: int = 28
     shorts: int = 6
     wholes: int = 3
     short: int = 5
     whole: int = 9
 
-    def draw(self, rng: np.random.Generator) -> tuple[int, int]:
-        """(batch size, latent frames)."""
-        u = rng.random()
-        if u < self.image_share:
+    def draw(self, rng: np.random.Generator, progress: float) -> tuple[int, int]:
+        """(batch size, latent frames) of a step at `progress` 0..1 of the course."""
+        first, last = self.image_share
+        if rng.random() < max(last, first + (last - first) * 2 * progress):
             return self.images, 1
-        return (self.shorts, self.short) if u < self.image_share + self.short_share else (self.wholes, self.whole)
+        return (self.wholes, self.whole) if rng.random() < self.whole_share else (self.shorts, self.short)
 
 
 @dataclass(frozen=True)
@@ -321,7 +327,7 @@ def _work(rank: int, world_size: int, course: Course) -> None:
     # All processes take the same kind of batch at a step, or the slower would keep the others waiting.
     kinds = np.random.default_rng([8, run.step])
     for step in run.steps():
-        size, length = diet.draw(kinds)
+        size, length = diet.draw(kinds, step / course.schedule.steps)
         batch = shards.batch(rng, size, length)
         if length > 1:
             known = draw_known(batch.latents.shape, rng)
