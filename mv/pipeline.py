@@ -117,7 +117,7 @@ class MVPipeline(DiffusionPipeline):
         if latents is None:
             shape = (1, self.vae.config.latent_channels, length, *grid)
             latents = torch.randn(shape, generator=generator, dtype=torch.float32).to(self._execution_device)
-        self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
+        self.scheduler.set_timesteps(sigmas=even_sigmas(num_inference_steps), device=latents.device)
         offsets = offset_sequence(length, num_inference_steps, windows, _activity(audio, length))
         plans = [plan_windows(length, offset, windows) for offset in offsets]
         total, done = sum(map(len, plans)), 0
@@ -211,6 +211,12 @@ class MVPipeline(DiffusionPipeline):
             video = video[:, 1:] if context else video  # the context's one frame
             pictures.append(((video.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).cpu().numpy())
         return np.concatenate(pictures)[:num_frames]
+
+
+def even_sigmas(steps: int) -> list[float]:
+    """Noise levels before the scheduler's shift: 1 down to 1/steps. Its own default ends at nearly zero, where a step has
+    nothing left to do."""
+    return np.linspace(1, 1 / steps, steps).tolist()
 
 
 def _activity(audio: np.ndarray, length: int) -> np.ndarray:

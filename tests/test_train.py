@@ -7,8 +7,9 @@ import torch
 from mv.model.autoencoder import MVAutoencoder
 from mv.model.conditions import camera_channels
 from mv.schema import AUDIO_FEATURES
+from mv.train import distill as distillation
 from mv.train import transformer as training
-from mv.train.autoencoder import ShotPool, edge_energy, reconstruction_loss
+from mv.train.autoencoder import HEAD_MARK, ShotPool, edge_energy, reconstruction_loss
 from mv.train.data import ASPECTS, sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule
 from mv.world.render import LAYOUT_CHANNELS
@@ -28,17 +29,21 @@ def test_clips_have_the_asked_shape(aspect):
 
 
 def test_crops_hold_two_groups_and_some_begin_still():
-    crops = ShotPool(np.random.default_rng(0), 2).crops(np.random.default_rng(1), 24)
+    crops, weights = ShotPool(np.random.default_rng(0), 2).crops(np.random.default_rng(1), 24)
     assert crops.shape[:3] == (24, 2, 12) and crops.min() >= -1 and crops.max() <= 1
     still = [bool((c[0, :3] == c[0, 3:6]).all() and (c[0, :3] == c[0, 9:]).all()) for c in crops]
     assert any(still) and not all(still)
+    assert weights.shape == (24, 2, 1, *crops.shape[3:]) and weights.mean() == pytest.approx(1, abs=1e-4)
+    assert weights.max() > 2 * weights.min()  # a head is in some
 
 
 def test_reconstruction_loss_is_least_at_the_truth():
     truth = torch.rand(1, 2, 12, 16, 16)
-    z = torch.zeros(1, 2, 4, 1, 1)
-    perfect, _ = reconstruction_loss(truth.clone() + 1e-6, truth, z)
-    assert perfect < 1e-4 < reconstruction_loss(truth.roll(1, -1), truth, z)[0]
+    z, even = torch.zeros(1, 2, 4, 1, 1), torch.ones(1, 2, 1, 16, 16)
+    perfect, _ = reconstruction_loss(truth.clone() + 1e-6, truth, z, even)
+    moved = truth.roll(1, -1)
+    assert perfect < 1e-4 < reconstruction_loss(moved, truth, z, even)[0]
+    assert reconstruction_loss(moved, truth, z, 2 * even)[0] > 1.9 * reconstruction_loss(moved, truth, z, even)[0]
 
 
 def test_edge_energy_sees_blur():
@@ -143,7 +148,7 @@ def test_faces_count_more(shard):
     batch = shard.batch(np.random.default_rng(0), 3, 3)
     weights = batch.weights()
     assert weights.shape == (3, 1, *batch.latents.shape[2:]) and weights.mean() == pytest.approx(1, abs=1e-5)
-    head = batch.layout.unflatten(1, (4, -1))[:, :, training.HEAD_MARK].mean(1)
+    head = batch.layout.unflatten(1, (4, -1))[:, :, HEAD_MARK].mean(1)
     head = torch.nn.functional.adaptive_avg_pool3d(head, (3, *weights.shape[-2:]))[:, None]
     assert weights[head > 0.9].min() > 1.5 * weights[head == 0].max()
 
@@ -180,3 +185,23 @@ def test_the_loss_falls_and_conditions_are_heard(shard):
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
     rises = training.swap_losses(student, batch)
     assert rises["layout"] > 0 and rises["base"] > 0
+
+
+def test_the_taught_step_ends_where_the_guided_steps_end(shard):
+    """With a teacher whose velocity is known, one large step must equal its small ones."""
+    batch = shard.batch(np.random.default_rng(0), 2, 2)
+
+    class Teacher:
+        def __call__(self, batch, x, t, keep):
+            return keep.view(-1, 1, 1, 1, 1) * x  # told: x, free: 0, so guided by 2: 2x
+
+    noisy, start, stop = torch.randn_like(batch.latents), torch.tensor([1.0, 0.8]), torch.tensor([0.8, 0.5])
+    velocity = distillation.taught_velocity(Teacher(), batch, noisy, start, stop, 2.0)
+    for i in range(2):
+        step = (stop - start)[i] / 2
+        assert torch.allclose(noisy[i] + (stop - start)[i] * velocity[i], noisy[i] * (1 + 2 * step) ** 2, atol=1e-2)
+
+
+def test_noise_levels_are_the_samplers():
+    levels = distillation.noise_levels(4)
+    assert levels[0] == 1 and levels[-1] == 0 and len(levels) == 5 and levels[-2] > 0.2

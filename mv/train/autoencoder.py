@@ -15,10 +15,13 @@ from torch import nn
 from mv.model.autoencoder import GROUP, MVAutoencoder
 from mv.train.data import ASPECTS, sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule, launch
+from mv.world.render import layout
 
 CROP = 192  # pixels: 12×12 latents
 STILL = 0.3  # share of crops that begin a shot: their first group is one frame four times
 NOISE = 0.05  # added to the latents, so that the decoder forgives the transformer
+HEAD_MARK = 4  # channel of the layout map
+FACE_WEIGHT = 4.0  # beside 1 elsewhere: faces are small, and looked at most
 POLISH_NOISE = 0.2  # at most, in the second phase
 MATCH_WEIGHT, CRITIC_WEIGHT = 1.0, 0.05
 
@@ -39,11 +42,11 @@ def _work(rank: int, world_size: int, folder: Path, schedule: Schedule, minutes:
     rng = np.random.default_rng([2, rank, run.step])
     shots = ShotPool(rng)
     for _ in run.steps():
-        groups = shots.crops(rng, batch).to(device)
+        groups, weight = (x.to(device) for x in shots.crops(rng, batch))
         with torch.autocast(device, torch.bfloat16):
             z = model.encoder(F.avg_pool3d(groups, (1, 2, 2))).float()
             painted = model.decoder(z + NOISE * torch.randn_like(z))
-        loss, parts = reconstruction_loss(painted.float(), groups, z)
+        loss, parts = reconstruction_loss(painted.float(), groups, z, weight)
         run.update(loss, clip=2.0)
         run.note(**parts)
         run.report(50)
@@ -72,13 +75,13 @@ class Polish(nn.Module):
         self.autoencoder, self.critic = autoencoder, Critic()
         autoencoder.encoder.requires_grad_(False)
 
-    def losses(self, groups: torch.Tensor) -> tuple[torch.Tensor, dict]:
+    def losses(self, groups: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, dict]:
         """One sum whose gradient trains the decoder to fool the critic and the critic not to be fooled."""
         with torch.no_grad():
             z = self.autoencoder.encoder(F.avg_pool3d(groups, (1, 2, 2))).float()
         sigma = POLISH_NOISE * torch.rand(len(z), 1, 1, 1, 1, device=z.device)
         painted = self.autoencoder.decoder(z + sigma * torch.randn_like(z)).float()
-        near, parts = reconstruction_loss(painted, groups, z)
+        near, parts = reconstruction_loss(painted, groups, z, weight)
         fake, true = painted.flatten(0, 1), groups.flatten(0, 1)
         still = {name: p.detach() for name, p in self.critic.named_parameters()}
         *seen, score = torch.func.functional_call(self.critic, still, (fake,))
@@ -106,7 +109,7 @@ def _polish(rank: int, world_size: int, folder: Path, begun: Path, schedule: Sch
     shots = ShotPool(rng)
     for _ in run.steps():
         with torch.autocast(device, torch.bfloat16):
-            loss, parts = model.losses(shots.crops(rng, batch).to(device))
+            loss, parts = model.losses(*(x.to(device) for x in shots.crops(rng, batch)))
         run.update(loss, clip=2.0)
         run.note(**parts)
         run.report(50)
@@ -124,16 +127,19 @@ def averaged_autoencoder(folder: Path) -> MVAutoencoder:
     return model
 
 
-def reconstruction_loss(painted: torch.Tensor, truth: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, dict]:
+def reconstruction_loss(
+    painted: torch.Tensor, truth: torch.Tensor, z: torch.Tensor, weight: torch.Tensor
+) -> tuple[torch.Tensor, dict]:
     """L1 on pixels and on their differences at full, half, quarter and eighth size, and a weak pull of the latents to
-    unit size.
+    unit size. weight (b, t, 1, h, w): how much a pixel counts.
 
     At full size alone an edge drawn a little off costs more than none, and training stays in a fog for long; the coarse
     sizes lead it out.
     """
     loss, parts = 0.0, {"psnr": 10 * np.log10(4 / ((painted - truth) ** 2).mean().item())}
     for scale in (1, 2, 4, 8):
-        difference = F.avg_pool3d(painted - truth, (1, scale, scale)) if scale > 1 else painted - truth
+        difference = (painted - truth) * weight
+        difference = F.avg_pool3d(difference, (1, scale, scale)) if scale > 1 else difference
         pixel = difference.abs().mean()
         edge = sum(torch.diff(difference, dim=axis).abs().mean() for axis in (-1, -2))
         loss = loss + pixel + edge
@@ -150,25 +156,42 @@ class ShotPool:
         self.num_frames = frames
         self.shots = [self._paint(rng) for _ in range(size)]
 
-    def _paint(self, rng: np.random.Generator) -> np.ndarray:
+    def _paint(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Frames (f, h, w, 3) uint8, and how much each place counts, (f, h/8, w/8) float32: faces most."""
         aspect = str(rng.choice(list(ASPECTS), p=[0.8, 0.1, 0.1]))
-        return sample_clip(rng, self.num_frames, aspect).frames()
+        clip = sample_clip(rng, self.num_frames, aspect)
+        width, height = clip.size
+        maps = layout(clip.directions, clip.path, clip.audio, width // 8, height // 8)
+        return clip.frames(), 1 + FACE_WEIGHT * maps[:, HEAD_MARK]
 
-    def crops(self, rng: np.random.Generator, batch: int) -> torch.Tensor:
-        """Two groups each: (batch, 2, 3·GROUP, CROP, CROP) in -1..1."""
+    def crops(self, rng: np.random.Generator, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Two groups each: (batch, 2, 3·GROUP, CROP, CROP) in -1..1, and weights (batch, 2, 1, CROP, CROP), mean 1."""
         self.shots[rng.integers(len(self.shots))] = self._paint(rng)
-        crops = []
+        crops, weights = [], []
         for _ in range(batch):
-            shot = self.shots[rng.integers(len(self.shots))]
-            y, x = (16 * rng.integers(0, (side - CROP) // 16 + 1) for side in shot.shape[1:3])
+            shot, weight = self.shots[rng.integers(len(self.shots))]
             start = rng.integers(0, len(shot) - 2 * GROUP + 1)
             frames = np.arange(start, start + 2 * GROUP)
             if rng.random() < STILL:
                 frames[:GROUP] = frames[GROUP - 1]
-            crop = shot[frames, y : y + CROP, x : x + CROP]
-            crops.append(crop[:, :, ::-1] if rng.random() < 0.5 else crop)
+            y, x = self._corner(rng, weight[frames[-1]], shot.shape[1:3])
+            flip = slice(None, None, -1 if rng.random() < 0.5 else 1)
+            crops.append(shot[frames, y : y + CROP, x : x + CROP][:, :, flip])
+            # A group counts as much as its middle frame says.
+            part = weight[frames[2::GROUP], y // 8 : (y + CROP) // 8, x // 8 : (x + CROP) // 8][:, :, flip]
+            weights.append(part.repeat(8, 1).repeat(8, 2))
         pixels = torch.from_numpy(np.stack(crops)).permute(0, 1, 4, 2, 3).float().div_(127.5).sub_(1)
-        return pixels.reshape(batch, 2, 3 * GROUP, CROP, CROP)
+        weight = torch.from_numpy(np.stack(weights)).unsqueeze(2)
+        return pixels.reshape(batch, 2, 3 * GROUP, CROP, CROP), weight / weight.mean()
+
+    def _corner(self, rng: np.random.Generator, weight: np.ndarray, sides: tuple[int, int]) -> tuple[int, int]:
+        """(y, x) of a crop in steps of 16 pixels; every second looks for the head."""
+        last = [(side - CROP) // 16 for side in sides]
+        heads = np.argwhere(weight > 1 + FACE_WEIGHT / 2) // 2
+        if len(heads) and rng.random() < 0.5:
+            head = heads[rng.integers(len(heads))] - rng.integers(2, CROP // 16 - 2, 2)
+            return tuple(int(16 * np.clip(h, 0, most)) for h, most in zip(head, last))
+        return tuple(int(16 * rng.integers(0, most + 1)) for most in last)
 
 
 @torch.no_grad()

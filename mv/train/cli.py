@@ -59,6 +59,24 @@ def transformer(
 
 
 @app.command()
+def distill(
+    steps: int = 400,
+    minutes: float = Minutes,
+    processes: int = Processes,
+    teacher: Annotated[Path, typer.Option(help="an exported model; the student begins as it")] = RUNS / "mv-mini",
+    run: Path = RUNS / "distilled",
+    folder: Path = RUNS / "latents",
+    sampler_steps: Annotated[int, typer.Option(help="steps of the sampler that is taught")] = 4,
+    guidance: Annotated[float, typer.Option(help="the teacher's guidance, which the student needs no more")] = 2.0,
+):
+    """3b. Teach the transformer to take the sampler's few large steps, without guidance."""
+    from mv.train.distill import Lesson, distill
+    from mv.train.loop import Schedule
+
+    distill(Lesson(run, folder, teacher, Schedule(steps, 30, steps // 3), minutes, sampler_steps, guidance), processes)
+
+
+@app.command()
 def export(target: Path = Path("assets/models/mv-mini"), run: Path = RUNS / "transformer",
            vae: Path = RUNS / "model" / "vae"):  # fmt: skip
     """4. Put the averaged weights together as one diffusers pipeline."""

@@ -27,6 +27,7 @@ from mv.model.conditions import (
 from mv.model.text import build_text_encoder, build_tokenizer, encode_words
 from mv.model.transformer import MVTransformer3DModel, PlainAttnProcessor
 from mv.schema import AUDIO_FEATURES
+from mv.train.autoencoder import HEAD_MARK
 from mv.train.data import sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule, launch
 from mv.world.render import LAYOUT_CHANNELS, layout
@@ -35,12 +36,13 @@ CLIP_LATENTS = 10  # latent frames of a stored clip: windows are cut from it
 SHARD = 100  # clips a file
 ASPECT_SHARE = {"16:9": 0.8, "9:16": 0.1, "1:1": 0.1}
 LAYOUT_SHAPES = LAYOUT_CHANNELS - 15  # the place's five tones are flat over the picture
-HEAD_MARK, EYES_MARK = 4, 6  # channels of the layout map
+EYES_MARK = 6  # channel of the layout map
 FACE_WEIGHT = 2.0
 MASK_TASKS = ["none", "predict", "backward", "between", "single", "hole"]
 MASK_SHARES = [0.5, 0.2, 0.05, 0.1, 0.1, 0.05]
 DROP = 0.10  # share of samples without any condition, for guidance
 
+MUON_EXCLUDES = ("proj_out", "embed", "shared", "scale_shift", "adapter.conv", "time_proj", "norm")
 LATENT_CHANNELS = 24
 MINI = dict(
     num_attention_heads=4, attention_head_dim=64, in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS,
@@ -193,6 +195,13 @@ class LatentFolder:
 # ---------------------------------------------------------------- model and loss
 
 
+def with_reference(batch: Batch, rng: np.random.Generator) -> Batch:
+    """The batch with a mask task for each sample; single pictures have none."""
+    if batch.latents.shape[2] == 1:
+        return batch
+    return replace(batch, reference=reference_condition(batch.latents, draw_known(batch.latents.shape, rng)))
+
+
 class Student(nn.Module):
     """The transformer with the text encoder that is trained along."""
 
@@ -318,7 +327,7 @@ def _work(rank: int, world_size: int, course: Course) -> None:
         student,
         lr=1e-3,
         muon_lr=3e-3,
-        exclude=("proj_out", "embed", "shared", "scale_shift", "adapter.conv", "time_proj", "norm"),
+        exclude=MUON_EXCLUDES,
     )
     run = Run(folder, student, optimizer, course.schedule, course.minutes, rank=rank, world_size=world_size)
     shards = LatentFolder(course.latents, MINI["camera_scale"])
@@ -328,11 +337,7 @@ def _work(rank: int, world_size: int, course: Course) -> None:
     kinds = np.random.default_rng([8, run.step])
     for step in run.steps():
         size, length = diet.draw(kinds, step / course.schedule.steps)
-        batch = shards.batch(rng, size, length)
-        if length > 1:
-            known = draw_known(batch.latents.shape, rng)
-            batch = replace(batch, reference=reference_condition(batch.latents, known))
-        batch = batch.to(device)
+        batch = with_reference(shards.batch(rng, size, length), rng).to(device)
         # Logit-normal times, leaning to noise: there the words and the layout decide.
         t = torch.sigmoid(torch.randn(size, device=device) * 1.1 + 0.4)
         keep = (torch.rand(size, device=device) >= DROP).float()
