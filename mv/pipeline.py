@@ -214,8 +214,8 @@ class MVPipeline(DiffusionPipeline):
 
 
 def even_sigmas(steps: int) -> list[float]:
-    """Noise levels before the scheduler's shift: 1 down to 1/steps. Its own default ends at nearly zero, where a step has
-    nothing left to do."""
+    """Noise levels before the scheduler's shift: 1 down to 1/steps. Its own default ends at nearly zero, where
+    a step has nothing left to do."""
     return np.linspace(1, 1 / steps, steps).tolist()
 
 

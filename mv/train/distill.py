@@ -1,8 +1,8 @@
 """Teaches the transformer to take the sampler's few large steps at once, without guidance.
 
 Progressive distillation (Salimans and Ho, arXiv 2202.00512) and guidance distillation (Meng et al., arXiv 2210.03142)
-in one: where the student goes from one noise level to the next in a single call, the teacher goes there in SUBSTEPS guided
-ones, two calls each. With 4 steps a film needs a quarter of the calls of 8 guided steps.
+in one: where the student goes from one noise level to the next in a single call, the teacher goes there in SUBSTEPS
+guided ones, two calls each. With 4 steps a film needs a quarter of the calls of 8 guided steps.
 """
 
 from dataclasses import dataclass
