@@ -41,7 +41,10 @@ DECODE_CHUNK = 6  # latent frames decoded at once: memory does not grow with the
 
 @dataclass(frozen=True)
 class MVPipelineOutput:
-    frames: np.ndarray  # (f, height, width, 3) uint8 RGB
+    """frames (f, height, width, 3) uint8 RGB, None for output_type "latent"; latents (1, c, t, h, w)."""
+
+    frames: np.ndarray | None
+    latents: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class MVPipeline(DiffusionPipeline):
         given: np.ndarray | None = None,
         known: np.ndarray | None = None,
         windows: WindowSpec = WindowSpec(),
+        output_type: str = "np",
         callback: Callable[[float], None] | None = None,
     ) -> MVPipelineOutput:
         """path: f camera poses; audio (f, len(AUDIO_FEATURES)); returns exactly f frames.
@@ -99,8 +103,8 @@ class MVPipeline(DiffusionPipeline):
         guidance_scale 1 switches guidance off and halves the time. given (f, height, width, 3) uint8 RGB and known (f,)
         bool: frames the shot has to pass through: its first for a picture that moves, its first few to go on from, its
         first and last to fill what lies between; a latent frame counts as known where all its video frames are.
-        callback is given the share done, 0..1, after every window. Raises InputError for sizes and lengths that do not
-        fit together.
+        output_type "latent" leaves the latents undecoded. callback is given the share done, 0..1, after every window.
+        Raises InputError for sizes and lengths that do not fit together.
         """
         # 1. Check
         self.check_inputs(path, audio, height, width, num_inference_steps)
@@ -137,10 +141,10 @@ class MVPipeline(DiffusionPipeline):
             latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
 
         # 5. Decode
-        frames = self.decode_latents(latents, num_frames)
+        frames = None if output_type == "latent" else self.decode_latents(latents, num_frames)
         if callback is not None:
             callback(1.0)
-        return MVPipelineOutput(frames)
+        return MVPipelineOutput(frames, latents)
 
     def check_inputs(self, path: CameraPath, audio: np.ndarray, height: int, width: int, steps: int) -> None:
         side = self.vae.config.spatial_compression_ratio * self.transformer.config.patch_size[1]
@@ -259,13 +263,21 @@ class DiffusionRenderer:
                 raise Cancelled("rendering was cancelled; finished shots are kept")
             on_progress(share)
 
+        frames = self._run(conditions, conditions.seed, callback=callback).frames
+        return frames if frames.shape[1:3] == (conditions.height, conditions.width) else scale(frames, conditions)
+
+    def latents(self, conditions: Conditions, seed: int) -> torch.Tensor:
+        """The shot before decoding, (1, c, t, h, w), at the model's own size."""
+        return self._run(conditions, seed, output_type="latent").latents
+
+    def _run(self, conditions: Conditions, seed: int, **options) -> MVPipelineOutput:
         width, height = self.native_size(conditions.width, conditions.height)
         given, known = None, None
         if conditions.reference is not None:
             given = np.zeros((conditions.num_frames, height, width, 3), np.uint8)
             given[0] = crop_to(read_image(conditions.reference), width, height)
             known = np.arange(conditions.num_frames) == 0
-        frames = self.pipeline(
+        return self.pipeline(
             conditions.prompt,
             conditions.path,
             conditions.audio,
@@ -273,12 +285,11 @@ class DiffusionRenderer:
             width,
             self.num_inference_steps,
             self.guidance_scale,
-            generator=torch.Generator().manual_seed(conditions.seed),
+            generator=torch.Generator().manual_seed(seed),
             given=given,
             known=known,
-            callback=callback,
-        ).frames
-        return frames if (width, height) == (conditions.width, conditions.height) else scale(frames, conditions)
+            **options,
+        )
 
     def native_size(self, width: int, height: int) -> tuple[int, int]:
         """The (width, height) the model was trained at whose shape is nearest to the one asked for."""

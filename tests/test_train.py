@@ -1,13 +1,19 @@
 """Training: data from a seed, resuming to the very step, conditions that reach the loss."""
 
+import copy
+
+import cv2
 import numpy as np
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 
 from mv.model.autoencoder import MVAutoencoder
 from mv.model.conditions import camera_channels
+from mv.pipeline import DiffusionRenderer, MVPipeline
 from mv.schema import AUDIO_FEATURES
 from mv.train import distill as distillation
+from mv.train import preference
 from mv.train import transformer as training
 from mv.train.autoencoder import HEAD_MARK, ShotPool, edge_energy, reconstruction_loss
 from mv.train.data import ASPECTS, sample_clip
@@ -205,3 +211,48 @@ def test_the_taught_step_ends_where_the_guided_steps_end(shard):
 def test_noise_levels_are_the_samplers():
     levels = distillation.noise_levels(4)
     assert levels[0] == 1 and levels[-1] == 0 and len(levels) == 5 and levels[-2] > 0.2
+
+
+# ---------------------------------------------------------------- preference
+
+
+def test_the_reward_prefers_what_was_commanded():
+    clip = sample_clip(np.random.default_rng(4), 17)
+    truth = clip.frames()
+    other = sample_clip(np.random.default_rng(5), 17).frames()
+    soft = np.stack([cv2.GaussianBlur(f, (0, 0), 3) for f in truth])
+    still = np.repeat(truth[:1], 17, 0)
+    best = preference.reward(truth, truth, clip)
+    assert best > preference.reward(soft, truth, clip) > preference.reward(other, truth, clip)
+    assert best > preference.reward(still, truth, clip)
+
+
+def test_pairs_are_kept_and_teach_the_better_film(tmp_path, monkeypatch):
+    """From films to a preference that is learned, on a tiny pipeline."""
+    monkeypatch.setattr(preference, "SHARD", 2)
+    monkeypatch.setattr(preference, "FRAMES", 5)
+    student = tiny_student()
+    vae = MVAutoencoder(training.LATENT_CHANNELS, (8, 8), (8, 8, 8, 8))
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=2.0)
+    pipeline = MVPipeline(student.transformer, vae, student.text_encoder, student.tokenizer, scheduler)
+    renderer = DiffusionRenderer("tiny", pipeline, 1, 1.0, ((512, 288),), "w")
+    preference.sample_pairs(renderer, tmp_path, 1, seed=0, samples=2)
+    with np.load(next(tmp_path.glob("*.npz"))) as file:
+        shard = {key: file[key] for key in file.files}
+    assert shard["latents"].shape == shard["worse"].shape and (shard["gain"] >= 0).all()
+    assert not np.array_equal(shard["latents"], shard["worse"])
+
+    windows = [training.window_of(shard, i, 0, 2, 0.35) for i in range(2)]
+    maps = [torch.cat([w[k] for w in windows]) for k in range(4)]
+    batch, worse = training.Batch(*maps, [w[4] for w in windows]), torch.from_numpy(shard["worse"]).float()
+    worse = worse.transpose(1, 2) + 1  # clearly another film
+    first, t = copy.deepcopy(student), torch.full((2,), 0.7)
+    optimizer = MuonAdamW(student, 1e-3, 1e-3, exclude=training.MUON_EXCLUDES)
+    losses = []
+    for _ in range(12):
+        torch.manual_seed(0)
+        loss, right = preference.preference_loss(student, first, batch, worse, t, 20.0)
+        loss.backward()
+        optimizer.step(1.0)
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(np.log(2), abs=1e-3) and losses[-1] < 0.8 * losses[0] and right == 1

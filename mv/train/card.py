@@ -45,16 +45,16 @@ def _steady_music() -> np.ndarray:
 
 def sample_sheet(renderer, target: Path) -> None:
     """Rows: places. Per shot: the model's first, middle and last frame, and below them the teacher's."""
-    rows = []
-    for i in range(0, 18, 3):
+    rows, clips = [], sheet_clips()
+    for i in range(0, len(clips), 3):
         model, teacher = [], []
-        for k, clip in enumerate(sheet_clips()[i : i + 3]):
+        for k, clip in enumerate(clips[i : i + 3]):
             made = renderer.render(Conditions(clip.prompt, clip.path, clip.audio, Fraction(24), *clip.size, seed=i + k))
             model += [made[0], made[FRAMES // 2], made[-1]]
             truth = clip.frames()
             teacher += [truth[0], truth[FRAMES // 2], truth[-1]]
         rows += [np.hstack(model), np.hstack(teacher)]
-    sheet = cv2.resize(np.vstack(rows), None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+    sheet = cv2.resize(np.vstack(rows), None, fx=0.32, fy=0.32, interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(target), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 

@@ -77,6 +77,26 @@ def distill(
 
 
 @app.command()
+def pairs(model: str = "mv-mini", shards: int = 4, seed: int = 0, folder: Path = RUNS / "pairs"):
+    """3c. Films of the same shots by an installed model, judged: what preference tuning learns from."""
+    from mv.model.catalog import load_renderer
+    from mv.train.preference import sample_pairs
+
+    sample_pairs(load_renderer(model), folder, shards, seed)
+
+
+@app.command()
+def prefer(steps: int = 200, minutes: float = Minutes, processes: int = Processes, beta: float = 200.0,
+           begun: Annotated[Path, typer.Option(help="the exported model to tune")] = Path("assets/models/mv-mini"),
+           run: Path = RUNS / "preferred", folder: Path = RUNS / "pairs"):  # fmt: skip
+    """3d. Tune the transformer towards the better film of each pair (Flow-DPO)."""
+    from mv.train.loop import Schedule
+    from mv.train.preference import Tuning, tune
+
+    tune(Tuning(run, folder, begun, Schedule(steps, 10, steps // 3), minutes, beta), processes)
+
+
+@app.command()
 def export(target: Path = Path("assets/models/mv-mini"), run: Path = RUNS / "transformer",
            vae: Path = RUNS / "model" / "vae"):  # fmt: skip
     """4. Put the averaged weights together as one diffusers pipeline."""

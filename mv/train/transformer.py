@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mv.camera import CameraPath
 from mv.model.autoencoder import MVAutoencoder
 from mv.model.conditions import (
     FRAMES_PER_LATENT,
@@ -28,7 +29,7 @@ from mv.model.text import build_text_encoder, build_tokenizer, encode_words
 from mv.model.transformer import MVTransformer3DModel, PlainAttnProcessor
 from mv.schema import AUDIO_FEATURES
 from mv.train.autoencoder import HEAD_MARK
-from mv.train.data import sample_clip
+from mv.train.data import Clip, sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule, launch
 from mv.world.render import LAYOUT_CHANNELS, layout
 
@@ -83,17 +84,23 @@ def _write_shard(name: Path, vae: MVAutoencoder, rng: np.random.Generator) -> No
             z = vae.encode_half_size(video)[0].float()
         height, width = z.shape[-2:]
         maps = layout(clip.directions, clip.path, clip.audio, 2 * width, 2 * height)
-        rows.append(
-            dict(
-                latents=z.permute(1, 0, 2, 3).half().numpy(),
-                layout=np.round(255 * maps[:, :LAYOUT_SHAPES]).astype(np.uint8),
-                tones=maps[0, LAYOUT_SHAPES:, 0, 0],  # flat over the picture
-                extrinsics=clip.path.extrinsics.astype(np.float32),
-                intrinsics=clip.path.intrinsics.astype(np.float32),
-                audio=clip.audio,
-                prompt=clip.prompt,
-            )
-        )
+        rows.append(dict(latents=z.permute(1, 0, 2, 3).half().numpy(), **shard_row(clip, maps)))
+    write_shard(name, rows)
+
+
+def shard_row(clip: Clip, maps: np.ndarray) -> dict:
+    """The conditions of a clip as a shard keeps them; maps: its layout at twice the latents' size."""
+    return dict(
+        layout=np.round(255 * maps[:, :LAYOUT_SHAPES]).astype(np.uint8),
+        tones=maps[0, LAYOUT_SHAPES:, 0, 0],  # flat over the picture
+        extrinsics=clip.path.extrinsics.astype(np.float32),
+        intrinsics=clip.path.intrinsics.astype(np.float32),
+        audio=clip.audio,
+        prompt=clip.prompt,
+    )
+
+
+def write_shard(name: Path, rows: list[dict]) -> None:
     temporary = name.with_suffix(".tmp.npz")
     np.savez(temporary, **{key: np.stack([row[key] for row in rows]) for key in rows[0]})
     os.replace(temporary, name)
@@ -171,25 +178,28 @@ class LatentFolder:
         return Batch(latents, camera, maps, audio, [s[4] for s in samples])
 
     def _window(self, shard: dict[str, np.ndarray], i: int, length: int, rng: np.random.Generator):
-        from mv.camera import CameraPath
-
         # A third begins where the shot does; the rest anywhere in it.
-        start = 0 if rng.random() < 0.33 else rng.integers(0, CLIP_LATENTS - length + 1)
-        window = slice(start, start + length)
-        frames = fold_frames(np.arange(shard["audio"].shape[1]))[window].ravel()
-        path = CameraPath(shard["extrinsics"][i][frames].astype(float), shard["intrinsics"][i][frames].astype(float))
-        height, width = shard["latents"].shape[-2:]
-        groups = lambda x: x.reshape(length, FRAMES_PER_LATENT, *x.shape[1:])
-        marks = shard["layout"][i][frames].astype(np.float32) / 255
-        tones = shard["tones"][i][None, :, None, None]
-        tones = np.broadcast_to(tones, (len(marks), tones.shape[1], *marks.shape[2:]))
-        return (
-            torch.from_numpy(shard["latents"][i][window].astype(np.float32)).transpose(0, 1)[None],
-            camera_condition(path, height, width, self.camera_scale, stage=True),
-            stack_groups(groups(np.concatenate([marks, tones], 1))),
-            torch.from_numpy(groups(shard["audio"][i][frames]))[None],
-            str(shard["prompt"][i]),
-        )
+        start = 0 if rng.random() < 0.33 else rng.integers(0, len(shard["latents"][i]) - length + 1)
+        return window_of(shard, i, start, length, self.camera_scale)
+
+
+def window_of(shard: dict[str, np.ndarray], i: int, start: int, length: int, camera_scale: float) -> tuple:
+    """Clip i of a shard from latent frame `start` on: latents, camera, layout, audio as in Batch, and the prompt."""
+    window = slice(start, start + length)
+    frames = fold_frames(np.arange(shard["audio"].shape[1]))[window].ravel()
+    path = CameraPath(shard["extrinsics"][i][frames].astype(float), shard["intrinsics"][i][frames].astype(float))
+    height, width = shard["latents"].shape[-2:]
+    groups = lambda x: x.reshape(length, FRAMES_PER_LATENT, *x.shape[1:])
+    marks = shard["layout"][i][frames].astype(np.float32) / 255
+    tones = shard["tones"][i][None, :, None, None]
+    tones = np.broadcast_to(tones, (len(marks), tones.shape[1], *marks.shape[2:]))
+    return (
+        torch.from_numpy(shard["latents"][i][window].astype(np.float32)).transpose(0, 1)[None],
+        camera_condition(path, height, width, camera_scale, stage=True),
+        stack_groups(groups(np.concatenate([marks, tones], 1))),
+        torch.from_numpy(groups(shard["audio"][i][frames]))[None],
+        str(shard["prompt"][i]),
+    )
 
 
 # ---------------------------------------------------------------- model and loss
