@@ -1,70 +1,222 @@
-"""How well the analysis hears: python bench/listening.py --music DIR (needs mir_eval).
+"""How well the analysis hears, librosa's defaults beside it: python bench/listening.py --music DIR (needs mir_eval).
+
+python bench/listening.py --composed 120 measures beats, bars and metre on so many composed pieces that
+no weights were fitted on, played by FluidSynth and by a synthesizer of our own.
 
 DIR holds one folder a song: audio.* and what truth there is: beats.txt (seconds TAB beat in the bar, 1 = downbeat),
-sections.txt (start end label, tab separated), vocals.txt (start end of singing).
+sections.txt (start end label, tab separated), vocals.txt (start end of singing). A song whose meta.json calls it a
+midi render and that has no vocals.txt counts as one where nobody sings.
+
+beat F and down F: within 70 ms. CMLt, AMLt: share of beats in unbroken order, at the metre of the truth or at a
+related one too. sec .5 and sec 3: boundaries within so many seconds, first and last left out. AUC: area under the ROC
+curve of the voice; hit, false: share of the sung and of the unsung time where it says somebody sings. s/min: seconds
+a minute of song, decoding included, imports not. MiB/min: growth of the peak memory. Every song in a fresh process.
 """
 
 import argparse
+import json
+import multiprocessing
+import resource
 import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import mir_eval
 import numpy as np
+from scipy.stats import rankdata
 
-from mv.analysis import analyze
-from mv.schema import Analysis
+COLUMNS = ("tempo", "beat F", "CMLt", "AMLt", "down F", "sec .5", "sec 3", "AUC", "hit", "false", "s/min", "MiB/min")
+SCORES = COLUMNS[1:]  # averaged over the songs that have them
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a listener reports: times in seconds, sections (n, 2) start and end, voice 0..1 at voice_rate Hz."""
+
+    duration: float
+    tempo: float
+    beats: np.ndarray
+    downbeats: np.ndarray
+    sections: np.ndarray
+    voice: np.ndarray | None = None
+    voice_rate: float = 1.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--music", type=Path, required=True)
-    print(f"{'song':22}   tempo beat F down F  CMLt sec F.5    F3  voice     s")
-    for folder in sorted(parser.parse_args().music.iterdir()):
-        for song in folder.glob("audio.*"):
-            start = time.perf_counter()
-            heard = analyze(song)
-            print_row(folder, heard, time.perf_counter() - start)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    wished = parser.add_mutually_exclusive_group(required=True)
+    wished.add_argument("--music", type=Path)
+    wished.add_argument("--composed", type=int)
+    wishes = parser.parse_args()
+    if wishes.composed:
+        measure_composed(wishes.composed)
+    else:
+        measure_songs(wishes.music)
 
 
-def print_row(folder: Path, heard: Analysis, seconds: float) -> None:
-    cells = [f"{folder.name:22} {heard.tempo:7.2f}"]
-    cells += beat_scores(folder, heard) + section_scores(folder, heard) + [voice_score(folder, heard)]
-    print(" ".join(cells), f"{seconds:5.1f}", flush=True)
+def measure_songs(music: Path) -> None:
+    songs = sorted(music.glob("*/audio.*"))
+    print(f"{'song':22}{'by':8}" + "".join(f"{name:>8}" for name in COLUMNS))
+    rows = {name: [] for name in LISTENERS}
+    pool = []
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as fresh:
+        for song in songs:
+            for name in LISTENERS:
+                row, voice = fresh.apply(examine, (song, name))
+                rows[name].append(row)
+                pool += [voice] if voice else []
+                print_row(song.parent.name, name, row)
+    for name, found in rows.items():
+        print_row("mean", name, {score: mean([row[score] for row in found if score in row]) for score in SCORES})
+    if pool:
+        score, sung = (np.concatenate(column) for column in zip(*pool))
+        print(f"voice, all songs in one pool: AUC {auc(score, sung):.3f}")
 
 
-def beat_scores(folder: Path, heard: Analysis) -> list[str]:
-    """F-measures with mir_eval's 70 ms, and the share of beats in the longest-metre-correct sense (CMLt)."""
+def print_row(song: str, name: str, row: dict[str, float]) -> None:
+    cells = (f"{row[c]:8.2f}" if row.get(c) is not None else f"{'-':>8}" for c in COLUMNS)
+    print(f"{song:22}{name:8}" + "".join(cells), flush=True)
+
+
+def mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+# ---------------------------------------------------------------- composed pieces
+
+UNSEEN = 10000  # first seed; those that weights are fitted on begin at mv.train.beats.FIRST_SEED
+
+
+def measure_composed(count: int) -> None:
+    """Means by metre and tempo curve: beat F, downbeat F, share of pieces whose bars have the right length."""
+    groups: dict[str, list[list[float]]] = {}
+    for seed in range(UNSEEN, UNSEEN + count):
+        piece, scores = examine_piece(seed)
+        for group in ("all", piece.metre, piece.tempo_curve):
+            groups.setdefault(group, []).append(scores)
+    for group, rows in groups.items():
+        beat, down, metre = np.mean(rows, 0)
+        print(f"{group:8} {len(rows):4} pieces  beat F {beat:.3f}  down F {down:.3f}  metre {metre:.3f}")
+
+
+def examine_piece(seed: int):
+    from mv.analysis import beats, features
+    from mv.train.beats import FONTS, SECONDS
+    from mv.train.composer import METRES
+    from mv.train.orchestra import PLAIN, instruments, recording
+
+    among = [i for i in instruments() if i == PLAIN or Path(i).stem in FONTS]
+    piece, samples = recording(seed, SECONDS, among)
+    heard = features.spectra(samples.mean(1))
+    flux, activation = beats.onsets(heard)
+    found = beats.track(heard, flux, activation, len(samples) / features.SR)
+    bars = np.diff(np.flatnonzero(found.positions == 1))
+    right = len(bars) > 0 and np.median(bars) == METRES[piece.metre].beats
+    beat = mir_eval.beat.f_measure(piece.beats, found.times)
+    down = mir_eval.beat.f_measure(piece.beats[piece.positions == 1], found.downbeats)
+    return piece, [beat, down, float(right)]
+
+
+# ---------------------------------------------------------------- listeners
+
+
+def ours(song: Path) -> Heard:
+    from mv.analysis import analyze
+
+    a = analyze(song)
+    sections = np.array([[section.start, section.end] for section in a.sections])
+    voice = np.array(a.features["voice"])
+    return Heard(a.duration, a.tempo, np.array(a.beats), np.array(a.downbeats), sections, voice, a.feature_rate)
+
+
+def librosas(song: Path) -> Heard:
+    """librosa's beat_track as it comes, every fourth beat a downbeat, agglomerative segments of 20 s in the mean."""
+    import librosa
+
+    y, sr = librosa.load(song)
+    tempo, beats = librosa.beat.beat_track(y=y, sr=sr, units="time")
+    frames = librosa.time_to_frames(beats, sr=sr)
+    features = np.vstack([librosa.feature.chroma_cqt(y=y, sr=sr), librosa.feature.mfcc(y=y, sr=sr)])
+    synced = librosa.util.sync(librosa.util.normalize(features, axis=1), frames)
+    duration = len(y) / sr
+    starts = librosa.segment.agglomerative(synced, max(2, min(round(duration / 20), synced.shape[1])))
+    edges = np.unique([0.0, *np.concatenate([[0.0], beats])[starts], duration])
+    return Heard(duration, float(np.squeeze(tempo)), beats, beats[::4], np.stack([edges[:-1], edges[1:]], 1))
+
+
+LISTENERS: dict[str, Callable[[Path], Heard]] = {"ours": ours, "librosa": librosas}
+
+
+# ---------------------------------------------------------------- scores
+
+
+def examine(song: Path, name: str) -> tuple[dict[str, float], tuple[np.ndarray, np.ndarray] | None]:
+    """The row of a song, and (voice, is sung) at each value of the voice curve where both are known."""
+    import librosa
+
+    warnings.filterwarnings("ignore")
+    librosa.filters.mel(sr=22050, n_fft=512, n_mels=8)  # librosa loads its parts when first used
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    heard = LISTENERS[name](song)
+    seconds = time.perf_counter() - start
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    minutes = heard.duration / 60
+    row = {"tempo": heard.tempo, "s/min": seconds / minutes, "MiB/min": grown / minutes}
+    sung = singing_truth(song.parent, heard)
+    row |= beat_scores(song.parent, heard) | section_scores(song.parent, heard)
+    if sung is None:
+        return row, None
+    return row | voice_scores(heard.voice, sung), (heard.voice, sung)
+
+
+def beat_scores(folder: Path, heard: Heard) -> dict[str, float]:
     if not (folder / "beats.txt").exists():
-        return ["     -", "     -", "    -"]
+        return {}
     truth = np.loadtxt(folder / "beats.txt")
     beats, downbeats = truth[:, 0], truth[truth[:, 1] == 1, 0]
-    return [
-        f"{mir_eval.beat.f_measure(beats, np.array(heard.beats)):6.3f}",
-        f"{mir_eval.beat.f_measure(downbeats, np.array(heard.downbeats)):6.3f}",
-        f"{mir_eval.beat.continuity(beats, np.array(heard.beats))[1]:5.2f}",
-    ]
+    _, cmlt, _, amlt = mir_eval.beat.continuity(beats, heard.beats)
+    return {
+        "beat F": mir_eval.beat.f_measure(beats, heard.beats),
+        "CMLt": cmlt,
+        "AMLt": amlt,
+        "down F": mir_eval.beat.f_measure(downbeats, heard.downbeats),
+    }
 
 
-def section_scores(folder: Path, heard: Analysis) -> list[str]:
-    """F-measure of boundaries within 0.5 s and within 3 s, the first and the last left out."""
+def section_scores(folder: Path, heard: Heard) -> dict[str, float]:
     if not (folder / "sections.txt").exists():
-        return ["      -", "    -"]
+        return {}
     lines = (folder / "sections.txt").read_text().splitlines()
     truth = np.array([[float(x) for x in line.split()[:2]] for line in lines])
-    found = np.array([[section.start, section.end] for section in heard.sections])
-    half, three = (mir_eval.segment.detection(truth, found, window=w, trim=True)[2] for w in (0.5, 3))
-    return [f"{half:7.2f}", f"{three:5.2f}"]
+    half, three = (mir_eval.segment.detection(truth, heard.sections, window=w, trim=True)[2] for w in (0.5, 3))
+    return {"sec .5": half, "sec 3": three}
 
 
-def voice_score(folder: Path, heard: Analysis) -> str:
-    """Share of the time where the voice curve is on the right side of a half."""
-    if not (folder / "vocals.txt").exists():
-        return "     -"
-    voice = np.array(heard.features["voice"])
-    times = np.arange(len(voice)) / heard.feature_rate
-    spans = np.loadtxt(folder / "vocals.txt")[:, :2]
-    sung = np.any([(times >= start) & (times < end) for start, end in spans], axis=0)
-    return f"{((voice > 0.5) == sung).mean():6.2f}"
+def singing_truth(folder: Path, heard: Heard) -> np.ndarray | None:
+    """Whether somebody sings at each value of the voice curve; None where either is unknown."""
+    if heard.voice is None:
+        return None
+    times = np.arange(len(heard.voice)) / heard.voice_rate
+    if (folder / "vocals.txt").exists():
+        spans = np.loadtxt(folder / "vocals.txt", ndmin=2)[:, :2]
+        return np.any([(times >= start) & (times < end) for start, end in spans], axis=0)
+    instrumental = "midi render" in json.loads((folder / "meta.json").read_text())["kind"]
+    return np.zeros(len(times), bool) if instrumental else None
+
+
+def voice_scores(voice: np.ndarray, sung: np.ndarray) -> dict[str, float]:
+    said = voice > 0.5
+    scores = {"false": float(said[~sung].mean())}
+    return scores | ({"hit": float(said[sung].mean()), "AUC": auc(voice, sung)} if sung.any() else {})
+
+
+def auc(score: np.ndarray, truth: np.ndarray) -> float:
+    """Chance that a value where the truth holds is above one where it does not; ties count half."""
+    yes = int(truth.sum())
+    return float((rankdata(score)[truth].sum() - yes * (yes + 1) / 2) / (yes * (len(truth) - yes)))
 
 
 if __name__ == "__main__":

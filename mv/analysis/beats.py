@@ -1,7 +1,7 @@
-"""Tempo, beats and downbeats: a bar-pointer hidden Markov model over a multi-band onset activation.
+"""Tempo, beats and downbeats: onsets in four bands, the tempo that carries them, the path of a bar pointer.
 
-The tracker follows Krebs, Böck and Widmer (ISMIR 2015) with one beat as its bar; the activation is spectral flux with a
-maximum filter (Böck and Widmer, DAFx 2013), so vibrato does not count as an onset.
+The onsets are spectral flux with a maximum filter (Böck and Widmer, DAFx 2013), so vibrato does not count. Where in the
+beat the tracker sits and where the bars begin is decided in metre.py.
 """
 
 from dataclasses import dataclass
@@ -10,15 +10,16 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
 
-from mv.analysis.features import CHROMA_HOP, FRAME_RATE, N_BASS, N_MELS, Spectra
+from mv.analysis import metre
+from mv.analysis.bar_pointer import decode, learned, on_off, on_peaks
+from mv.analysis.features import FRAME_RATE, N_BASS, N_MELS, Spectra
 
 MIN_TEMPO, MAX_TEMPO = 52.0, 230.0
+FASTEST_CLICK = 208.0  # BPM: what metronomes go up to
 # Tempo people tap to, and how widely they differ, in octaves (after Moelants 2002).
 PREFERRED_TEMPO, TEMPO_SPREAD = 110.0, 0.75
 # The activation leads the played onset: the window already sees it coming. Seconds, measured on exact renders.
 LATENCY = 0.007
-# How firmly a tempo is kept from one beat to the next (Krebs' lambda).
-STEADINESS = 120
 # Onsets on the beats beyond those between them, in units of the activation: what the tracker finds in white noise by
 # choosing well, and what any drummer reaches. Confidence is 0 at the one, 1 at the other.
 CHANCE, PLAIN = 0.15, 0.5
@@ -26,17 +27,23 @@ CHANCE, PLAIN = 0.15, 0.5
 # 0.5 and more.
 LEAST_CONFIDENCE = 0.25
 INVENTED_TEMPO = 120.0
+# Price of a bar that breaks off, in standard deviations of what a beat tells about its place in the bar.
+SLIP = 25.0
 BAND_WEIGHTS = np.array([1.2, 0.8, 1.0, 0.9])  # bass, low mids, mids, highs
 
 
 @dataclass(frozen=True)
 class Beats:
-    """times (n,) in seconds, increasing; positions (n,) in the bar, 1 = downbeat; tempo 0: invented grid."""
+    """times (n,) in seconds, increasing; positions (n,) in the bar, 1 = downbeat; tempo 0: invented grid.
+
+    confidence 0..1 of the whole, per_beat (n,) of each beat.
+    """
 
     times: np.ndarray
     positions: np.ndarray
     tempo: float
-    confidence: float  # 0..1
+    confidence: float
+    per_beat: np.ndarray
 
     @property
     def downbeats(self) -> np.ndarray:
@@ -51,21 +58,42 @@ def track(heard: Spectra, flux: np.ndarray, activation: np.ndarray, duration: fl
     periods, weights, confidence = choose_tempo(flux, activation)
     if confidence < LEAST_CONFIDENCE:
         return even_grid(duration)
-    frames = decode(activation, periods, weights)
+    frames = on_peaks(decode(on_off(activation), periods, weights), activation)
     if len(frames) < 4:
         return even_grid(duration)
-    times = cover(one_grid(straighten(on_peaks(frames, activation) / FRAME_RATE - LATENCY)), *sound)
+    rows = metre.channels(heard, flux, activation)
+    phase = metre.off_beat(rows, frames)
+    if phase:
+        aside = frames + phase * np.diff(frames, append=2 * frames[-1] - frames[-2])
+        frames = on_peaks(decode(learned(flux, aside), periods, weights), activation)
+    times = cover(one_grid(straighten(frames / FRAME_RATE - LATENCY)), *sound)
     if len(times) < 4:
         return even_grid(duration)
     tempo = 60 / float(np.median(np.diff(times)))
     times = np.round(times, 3)  # the analysis keeps milliseconds; sections start on the very same numbers
-    return Beats(times, bar_positions(times, heard, flux), tempo, confidence)
+    return Beats(times, bar_positions(times, rows), tempo, confidence, per_beat(times, activation))
 
 
 def even_grid(duration: float) -> Beats:
     """A grid for cutting where nothing can be heard to cut to."""
     times = np.arange(0, duration, 60 / INVENTED_TEMPO)
-    return Beats(times, np.arange(len(times)) % 4 + 1, 0.0, 0.0)
+    return Beats(times, np.arange(len(times)) % 4 + 1, 0.0, 0.0, np.zeros(len(times)))
+
+
+def per_beat(times: np.ndarray, activation: np.ndarray, reach: int = 8) -> np.ndarray:
+    """(n,) 0..1: how much more happens on the beats around each one than on the thirds and quarters between them.
+
+    A mean over reach beats to either side: one beat alone says little, and a rest on a beat is no doubt about it.
+    """
+    gaps = np.diff(times, append=2 * times[-1] - times[-2])
+    loudest = maximum_filter1d(activation, 5)
+
+    def around(moments: np.ndarray) -> np.ndarray:
+        frames = np.clip(np.round((moments + LATENCY) * FRAME_RATE).astype(int), 0, len(loudest) - 1)
+        return uniform_filter1d(loudest[frames].astype(float), 2 * reach + 1, mode="nearest")
+
+    between = [(around(times + a * gaps) + around(times + (1 - a) * gaps)) / 2 for a in (1 / 3, 1 / 4)]
+    return np.clip((around(times) - np.maximum(*between) - CHANCE) / (PLAIN - CHANCE), 0, 1)
 
 
 def sounding_span(heard: Spectra, duration: float) -> tuple[float, float] | None:
@@ -145,6 +173,8 @@ def choose_tempo(flux: np.ndarray, activation: np.ndarray) -> tuple[np.ndarray, 
         worth = carried.total * _preference(tempos[i]) * np.sqrt(score[i] / score.max())
         if worth > best_worth:
             best, best_worth, confidence = periods[i], worth, carried.confidence
+    if every_half_alike(flux[:, excerpt], activation[excerpt], best / 2):
+        best /= 2
     span = np.arange(int(np.floor(best / 1.15)), int(np.ceil(best * 1.15)) + 1)
     weights = np.interp(-span, -periods, score) * np.exp(-0.5 * (np.log2(span / best) / 0.15) ** 2)
     return span, np.maximum(weights / score.max(), 1e-3), confidence
@@ -196,7 +226,7 @@ class Carried:
 def carries_onsets(flux: np.ndarray, activation: np.ndarray, period: float) -> Carried:
     """How much more happens on the beats of this period than on their thirds and quarters. Bass counts extra: kicks."""
     span = np.arange(int(np.floor(period / 1.1)), int(np.ceil(period * 1.1)) + 1)
-    beats = decode(activation, span, np.ones(len(span)))
+    beats = decode(on_off(activation), span, np.ones(len(span)))
     if len(beats) < 4:
         return Carried(0.0, 0.0)
     gaps = np.diff(beats)
@@ -207,65 +237,32 @@ def carries_onsets(flux: np.ndarray, activation: np.ndarray, period: float) -> C
     return Carried(max(on + 0.1 * _near(bass, beats) - max(between), 0.0), float(confidence))
 
 
+def every_half_alike(flux: np.ndarray, activation: np.ndarray, period: float) -> bool:
+    """Whether beats of this period (audio frames) are all alike and nothing at all happens between them.
+
+    That is a plain fast click. In music there is always something on the halves, thirds or quarters, or, as with a
+    hi-hat between kicks, every other beat sounds in other bands.
+    """
+    if period < 60 * FRAME_RATE / FASTEST_CLICK:
+        return False
+    span = np.arange(int(np.floor(period / 1.1)), int(np.ceil(period * 1.1)) + 1)
+    beats = decode(on_off(activation), span, np.ones(len(span)))
+    if len(beats) < 8:
+        return False
+    even, odd = _near(activation, beats[::2]), _near(activation, beats[1::2])
+    gaps = np.diff(beats)
+    between = max(_near(activation, beats[:-1] + share * gaps) for share in (1 / 3, 1 / 2, 2 / 3))
+    one, other = (np.array([_near(band, half) for band in flux]) for half in (beats[::2], beats[1::2]))
+    alike = one @ other / (np.linalg.norm(one) * np.linalg.norm(other) + 1e-9)
+    return between < 0.03 and min(even, odd) > 0.9 * max(even, odd) and alike > 0.9
+
+
 def _near(x: np.ndarray, frames: np.ndarray) -> float:
     """Mean of x at the frames, the largest value within 2 audio frames of each."""
     return float(maximum_filter1d(x, 5)[np.clip(frames.astype(int), 0, len(x) - 1)].mean())
 
 
 # ---------------------------------------------------------------- beats
-
-
-def decode(activation: np.ndarray, periods: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Viterbi path of the bar pointer: audio frames (n,) where it wraps, that is the beats.
-
-    periods (k,) whole audio frames, weights (k,) > 0. A state is (period, position); the period may change only where
-    the pointer wraps. A beat lasts the first twelfth of its period.
-    """
-    first = np.concatenate([[0], np.cumsum(periods)[:-1]])
-    last = first + periods - 1
-    change = np.exp(-STEADINESS * np.abs(periods[None, :] / periods[:, None] - 1))
-    log_change = np.log(change / change.sum(1, keepdims=True) + 1e-12) + 0.02 * np.log(weights / weights.max())
-    position = np.concatenate([np.arange(p) / p for p in periods])
-    on_beat = position < 1 / 12
-    log_on = np.log(np.clip(activation, 1e-3, 1))
-    log_off = np.log(np.clip((1 - activation) / 11, 1e-3 / 12, 1))
-
-    likelihood = np.log(np.repeat(weights / periods, periods))
-    came_from = np.zeros((len(activation), len(periods)), np.int16)
-    columns = np.arange(len(periods))
-    for t in range(len(activation)):
-        wrap = likelihood[last][:, None] + log_change
-        came_from[t] = wrap.argmax(0)
-        wrapped = wrap[came_from[t], columns]
-        likelihood[1:] = likelihood[:-1].copy()
-        likelihood[first] = wrapped
-        likelihood += np.where(on_beat, log_on[t], log_off[t])
-    return _wraps(int(likelihood.argmax()), came_from, first, last, np.repeat(columns, periods))
-
-
-def _wraps(state: int, came_from: np.ndarray, first: np.ndarray, last: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Walk the best path back from its last state; one step per beat."""
-    beats, t = [], len(came_from) - 1
-    while True:
-        k = column[state]
-        t -= state - first[k]
-        if t < 0:
-            return np.array(beats[::-1], int)
-        beats.append(t)
-        state, t = int(last[came_from[t, k]]), t - 1
-        if t < 0:
-            return np.array(beats[::-1], int)
-
-
-def on_peaks(frames: np.ndarray, activation: np.ndarray) -> np.ndarray:
-    """Move each beat to the activation's peak within -2..+4 audio frames, between frames by a parabola."""
-    padded = np.pad(activation, (3, 6))
-    around = np.stack([padded[frames + 3 + d] for d in range(-2, 5)], 1)
-    peak = frames + around.argmax(1) - 2
-    y0, y1, y2 = (padded[peak + 3 + d] for d in (-1, 0, 1))
-    bend = y0 - 2 * y1 + y2
-    shift = np.where(bend < 0, 0.5 * (y0 - y2) / np.where(bend < 0, bend, 1), 0)
-    return np.where(around.max(1) > 0.15, peak + np.clip(shift, -0.5, 0.5), frames)
 
 
 def straighten(times: np.ndarray, tolerance: float = 0.012, reach: int = 32) -> np.ndarray:
@@ -303,7 +300,8 @@ def one_grid(times: np.ndarray, least_share: float = 0.65) -> np.ndarray:
     period, phase = periods[best], np.angle(phasors[best]) / (2 * np.pi) * periods[best]
     steps = np.round((times - phase) / period)
     fits = np.abs(times - phase - steps * period) < min(0.045, 0.1 * period)
-    if fits.mean() < least_share or fits[:48].mean() < 0.5 or fits[-48:].mean() < 0.5:
+    rim = min(48, len(times) // 4)
+    if fits.mean() < least_share or fits[:rim].mean() < 0.5 or fits[-rim:].mean() < 0.5:
         return times
     slope, start = np.polyfit(steps[fits], times[fits], 1)
     return start + slope * np.arange(steps[0], steps[-1] + 1)
@@ -312,40 +310,12 @@ def one_grid(times: np.ndarray, least_share: float = 0.65) -> np.ndarray:
 # ---------------------------------------------------------------- bars
 
 
-def bar_positions(times: np.ndarray, heard: Spectra, flux: np.ndarray) -> np.ndarray:
-    """(n,) 1..metre. A downbeat is a beat with bass and a new chord; the metre, 3 or 4, is the one that explains more.
-
-    A cymbal's flux speaks against it: backbeats are bright.
-    """
-    evidence = _zscore(_at_beats(flux[0], times)) + 1.3 * _zscore(chord_change(times, heard))
-    evidence = evidence - 0.5 * _zscore(_at_beats(flux[3], times))
-    found = {metre: _count_bars(evidence, metre) for metre in (3, 4)}
-
-    def explained(metre: int) -> float:
-        down = found[metre] == 1
-        if down.all() or not down.any():
-            return -np.inf
-        # Four beats is the usual case; three has to be plainly better.
-        return evidence[down].mean() - evidence[~down].mean() - (0.12 if metre == 3 else 0.0)
-
-    return found[max((4, 3), key=explained)]
-
-
-def _at_beats(x: np.ndarray, times: np.ndarray) -> np.ndarray:
-    frames = np.clip(((times + LATENCY) * FRAME_RATE).astype(int), 0, len(x) - 1)
-    return maximum_filter1d(x, 7)[frames]
-
-
-def _zscore(x: np.ndarray) -> np.ndarray:
-    return (x - x.mean()) / (x.std() + 1e-9)
-
-
-def beat_chroma(times: np.ndarray, heard: Spectra) -> np.ndarray:
-    """(n, 12) mean chroma from each beat to the next, unit length; zeros where silent."""
-    edges = np.append(times, 2 * times[-1] - times[-2]) * FRAME_RATE / CHROMA_HOP
-    chroma = mean_between(np.sqrt(heard.chroma), edges)
-    length = np.linalg.norm(chroma, axis=1, keepdims=True)
-    return chroma / np.maximum(length, 1e-6)
+def bar_positions(times: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(n,) 1..metre for beats in seconds. rows: `metre.channels` of the song. 6/8 is counted in two."""
+    on = metre.at(rows, (times + LATENCY) * FRAME_RATE)
+    beats_in_bar = metre.find_bar(on)
+    gain = metre.places(on, beats_in_bar)
+    return _count_bars(gain / max(float(gain.std()), 1e-6))
 
 
 def mean_between(x: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -356,32 +326,19 @@ def mean_between(x: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return (total[stops] - total[edges[:-1]]) / (stops - edges[:-1])[:, None]
 
 
-def chord_change(times: np.ndarray, heard: Spectra) -> np.ndarray:
-    """(n,) 0..1: how different the two beats from here on sound from the two before."""
-    chroma = beat_chroma(times, heard)
-    after = chroma + np.vstack([chroma[1:], chroma[-1:]])
-    before = np.vstack([after[:1], after[:1], after[:-2]])
-    lengths = np.linalg.norm(after, axis=1) * np.linalg.norm(before, axis=1)
-    change = 1 - (after * before).sum(1) / np.maximum(lengths, 1e-6)
-    change[:2] = 0
-    return change
-
-
-def _count_bars(evidence: np.ndarray, metre: int, slip: float = 20.0) -> np.ndarray:
-    """Viterbi over the position in the bar; `slip` is the price of a bar that breaks off (a 2/4 bar, a missed beat)."""
-    gain = np.full((len(evidence), metre), -1 / (metre - 1)) * evidence[:, None]
-    gain[:, 0] = evidence
-    if metre == 4:
-        gain[:, 2] += 0.15 * evidence  # the third beat is the second strongest
-    score, came_from = np.zeros(metre), np.zeros((len(evidence), metre), int)
-    previous = (np.arange(metre) - 1) % metre
+def _count_bars(gain: np.ndarray) -> np.ndarray:
+    """Viterbi over the place in the bar; gain (n, metre): what speaks for each place. A bar may break off at a price:
+    a 2/4 bar, a missed beat."""
+    metre_beats = gain.shape[1]
+    score, came_from = np.zeros(metre_beats), np.zeros(gain.shape, int)
+    previous = (np.arange(metre_beats) - 1) % metre_beats
     for i, row in enumerate(gain):
         best = int(score.argmax())
-        slips = score[previous] < score[best] - slip
+        slips = score[previous] < score[best] - SLIP
         came_from[i] = np.where(slips, best, previous)
-        score = np.where(slips, score[best] - slip, score[previous]) + row
-    positions = np.empty(len(evidence), int)
+        score = np.where(slips, score[best] - SLIP, score[previous]) + row
+    positions = np.empty(len(gain), int)
     p = int(score.argmax())
-    for i in range(len(evidence) - 1, -1, -1):
+    for i in range(len(gain) - 1, -1, -1):
         positions[i], p = p + 1, came_from[i, p]
     return positions

@@ -103,7 +103,7 @@ def curves(heard: Spectra, activation: np.ndarray) -> dict[str, np.ndarray]:
     level = 10 * np.log10(heard.power + 1e-10)
     sounding = level.max() > -70
     result = {name: pulse(level[:, i]) if sounding else level[:, i] * 0 for i, name in enumerate(BANDS)}
-    result["onset"] = release(np.clip(activation, 0, 1), 0.08)
+    result["onset"] = np.clip(release(activation, 0.08), 0, 1)
     result["energy"] = energy(heard.loudness)
     result["brightness"] = brightness(heard) if sounding else level[:, 0] * 0
     return {name: on_curve_grid(curve) for name, curve in result.items()}

@@ -22,7 +22,7 @@ MAX_BARS = 40
 USUAL = {4: 0.15, 8: 0.0, 12: 0.15, 16: 0.05, 20: 0.25, 24: 0.2, 32: 0.25}
 UNUSUAL_EVEN, UNUSUAL_ODD, TOO_SHORT = 0.35, 0.5, 1.2
 # A boundary has to stand out by this much (novelty is 0..1) to be worth another section.
-LEAST_NOVELTY = 0.22
+LEAST_NOVELTY = 0.34
 # Two sections are the same music when their bars agree this well, 1 = identical.
 SAME = 0.72
 
@@ -53,8 +53,10 @@ def find_sections(
     voices = [_mean_over(voice, a, b) for a, b in pairwise(edges)]
     labels = name_sections(energies, voices, repeats)
     return [
-        Section(start=a, duration=b - a, label=label, repeat_of=repeat, energy=round(e, 3))
-        for a, b, label, repeat, e in zip(edges.tolist(), edges[1:].tolist(), labels, repeats, energies)
+        Section(start=a, duration=b - a, label=label, repeat_of=repeat, form=letter, energy=round(e, 3))
+        for a, b, label, repeat, letter, e in zip(
+            edges.tolist(), edges[1:].tolist(), labels, repeats, form_letters(repeats), energies
+        )
     ]
 
 
@@ -195,6 +197,21 @@ def _agreement(harmony: np.ndarray, timbre: np.ndarray, one: tuple[int, int], ot
         sound = np.exp(-((timbre[a:b].mean(0) - timbre[there].mean(0)) ** 2).mean())
         likeness.append(0.7 * chords + 0.3 * sound)
     return float(max(likeness))
+
+
+def form_letters(repeats: list[int | None]) -> list[str]:
+    """A, B, A' ...: a letter for each music in the order it is first heard, a prime for each time it came before."""
+    letters: dict[int, str] = {}
+    times: dict[int, int] = {}
+    form = []
+    for i, repeat in enumerate(repeats):
+        first = i if repeat is None else repeat
+        # Past Z a number: A2, B2 ...
+        turn, place = divmod(len(letters), 26)
+        letters.setdefault(first, chr(ord("A") + place) + (str(turn + 1) if turn else ""))
+        form.append(letters[first] + "'" * times.get(first, 0))
+        times[first] = times.get(first, 0) + 1
+    return form
 
 
 def name_sections(energies: list[float], voices: list[float], repeats: list[int | None]) -> list[str]:

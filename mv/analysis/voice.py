@@ -1,92 +1,140 @@
-"""Where somebody probably sings, and how wide the mouth is open. Proxies from the signal, no trained model.
+"""Where somebody probably sings: a logistic regression on how the middle of the stereo picture sounds and moves.
 
-A lead voice is mixed to the centre, fills the band of the vowels and, unlike keys and frets, glides from note to note.
+A lead voice is mixed to the centre, fills the band of the vowels, glides from note to note where keys and frets step,
+and changes its timbre from syllable to syllable. bench/fit_voice.py fits the weights in voice.json.
 """
 
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
+from scipy import fft
+from scipy.ndimage import uniform_filter1d
 
 from mv.analysis.features import BLOCK, CURVE_HOP, FEATURE_RATE, HOP, SR, magnitudes
+from mv.analysis.mouth import opening, openness
 
 N_FFT = 2048
 VOWELS = (250, 3500)  # Hz
-# Score = weights @ (gliding, share of the centre's vowel band, its level below the song's loud parts). Set by hand
-# near a logistic regression on two songs with human singing times: area under the ROC curve 0.93 and 0.85.
-GLIDE, SHARE, LEVEL = 8.0, 4.8, 0.5
-# The decision lies midway between a song's quiet and full passages, within what was seen in songs with singing.
-LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.9, 2.2
-GLIDE_SECONDS = 0.8
-MONO_SHIFT = 1.0  # without a side channel everything counts as centre
+NUM_MELS, NUM_MFCC = 40, 16
+# Columns of `clues`, and the names of the weights.
+CLUES = ("gliding", "share", "level", *(f"mfcc{i}_spread" for i in range(1, NUM_MFCC)))
+SPREAD_SECONDS = 0.8
+# The decision lies midway between a song's quiet and full passages, but within these log-odds: in a song without
+# singing nothing should pass, in one that is sung throughout nearly everything.
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = -0.1, 0.8
+STEEPNESS = 2.5
+SILENT = -60.0  # dB: no voice in what is softer altogether
+AUDIBLE = 35.0  # dB below the song's loud parts: softer than this nobody sings
+
+
+@dataclass(frozen=True)
+class Middle:
+    """The centre of the stereo picture, per curve value (t,): power of its vowel band and of the whole sound, pitch in
+    Hz of its best comb, jaw 0..1 as the first formant tells; mfcc (t, NUM_MFCC - 1) without the level."""
+
+    vowels: np.ndarray
+    total: np.ndarray
+    pitch: np.ndarray
+    jaw: np.ndarray
+    mfcc: np.ndarray
+
+    @property
+    def level(self) -> np.ndarray:
+        """dB of the vowel band."""
+        return 10 * np.log10(self.vowels + 1e-10)
+
+    @property
+    def loud(self) -> float:
+        """dB of the song's loud parts."""
+        return float(10 * np.log10(np.percentile(self.total, 95)))
 
 
 def singing(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """samples (n, 1 or 2) at SR → voice and mouth, each on the curves' grid (see features), 0..1."""
-    vowel, total, pitch = _centre(samples)
+    middle = listen_to_middle(samples)
+    if middle.loud < SILENT:
+        return np.zeros(len(middle.level)), np.zeros(len(middle.level))
+    odds = log_odds(clues(middle))
+    threshold = np.clip(np.percentile(odds, [20, 80]).mean(), LOWEST_THRESHOLD, HIGHEST_THRESHOLD)
+    voice = 1 / (1 + np.exp(-STEEPNESS * (odds - threshold)))
+    voice *= middle.level > middle.loud - AUDIBLE
+    return voice, opening(voice, middle.level, middle.jaw)
+
+
+# ---------------------------------------------------------------- clues
+
+
+def clues(middle: Middle) -> np.ndarray:
+    """(t, len(CLUES)): what speaks for singing, each a mean over half a second or so."""
     width = int(0.4 * FEATURE_RATE)
-    share = np.sqrt(uniform_filter1d(vowel / total, width))
-    level = 10 * np.log10(vowel + 1e-10)
-    loud = 10 * np.log10(np.percentile(total, 95))
-    if loud < -60:
-        return np.zeros(len(level)), np.zeros(len(level))
-    below = uniform_filter1d(np.clip((level - loud) / 10, -4, 0), width)
-    score = uniform_filter1d(GLIDE * gliding(pitch) + SHARE * share + LEVEL * below, width)
-    voice = 1 / (1 + np.exp(-3 * (score - _threshold(score, is_mono(samples)))))
-    voice *= level > loud - 35
-    return voice, mouth(voice, level)
-
-
-def mouth(voice: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """Opening 0..1: the vowel band's envelope at the pace of syllables while somebody sings, 0 elsewhere.
-
-    level: vowel band in dB.
-    """
-    sings = voice > 0.5
-    if sings.sum() < 0.2 * FEATURE_RATE:
-        return np.zeros(len(voice))
-    envelope = np.sqrt(gaussian_filter1d(10 ** (level / 10), 0.03 * FEATURE_RATE))
-    # Measured by the loudest syllable near by: a soft verse opens the mouth as well as a chorus.
-    near = maximum_filter1d(envelope * sings, int(2.5 * FEATURE_RATE))
-    near = gaussian_filter1d(np.maximum(near, 0.25 * envelope[sings].max()), 0.5 * FEATURE_RATE)
-    opening = np.clip((envelope / near - 0.2) / 0.7, 0, 1)
-    return opening * gaussian_filter1d(sings.astype(float), 0.03 * FEATURE_RATE) * sings
-
-
-def is_mono(samples: np.ndarray) -> bool:
-    if samples.shape[1] == 1:
-        return True
-    side = samples[:, 0] - samples[:, 1]
-    return float(np.mean(side**2)) < 0.01 * float(np.mean(samples**2))
+    share = np.sqrt(uniform_filter1d(middle.vowels / middle.total, width))
+    level = uniform_filter1d(np.clip((middle.level - middle.loud) / 10, -4, 0), 2 * width)
+    return np.column_stack([gliding(middle.pitch), share, level, spread(middle.mfcc)])
 
 
 def gliding(pitch: np.ndarray) -> np.ndarray:
-    """0..1: how often the pitch (Hz) moves by a little, not by leaps, in the GLIDE_SECONDS around each moment."""
+    """0..1: how often the pitch (Hz) moves by a little, not by leaps, in the SPREAD_SECONDS around each moment."""
     step = np.abs(np.diff(12 * np.log2(pitch), prepend=12 * np.log2(pitch[0])))
     glides = ((step > 0.05) & (step < 1.6)).astype(float)
-    return uniform_filter1d(glides, int(GLIDE_SECONDS * FEATURE_RATE))
+    return uniform_filter1d(glides, int(SPREAD_SECONDS * FEATURE_RATE))
 
 
-def _threshold(score: np.ndarray, mono: bool) -> float:
-    shift = MONO_SHIFT if mono else 0.0
-    return float(np.clip(np.percentile(score, [20, 80]).mean(), LOWEST_THRESHOLD + shift, HIGHEST_THRESHOLD + shift))
+def spread(x: np.ndarray) -> np.ndarray:
+    """Standard deviation of each column within SPREAD_SECONDS."""
+    width = int(SPREAD_SECONDS * FEATURE_RATE)
+    mean = uniform_filter1d(x, width, axis=0)
+    return np.sqrt(np.maximum(uniform_filter1d(x**2, width, axis=0) - mean**2, 0))
 
 
-def _centre(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per curve value: power of the centre's vowel band, power of everything, pitch in Hz of the centre's best comb."""
+def log_odds(clues: np.ndarray) -> np.ndarray:
+    """(t,): the fitted regression, smoothed over SPREAD_SECONDS. Above 0: rather singing."""
+    w = weights()
+    odds = ((clues - w["mean"]) / w["scale"]) @ w["weight"] + w["bias"]
+    return uniform_filter1d(odds, int(SPREAD_SECONDS * FEATURE_RATE))
+
+
+@cache
+def weights() -> dict[str, np.ndarray | float]:
+    """mean, scale and weight (len(CLUES),) each, bias: of voice.json beside this file."""
+    stored = json.loads(Path(__file__).with_name("voice.json").read_text())
+    per_clue = {name: np.array([stored["clues"][clue][name] for clue in CLUES]) for name in ("mean", "scale", "weight")}
+    return {**per_clue, "bias": stored["bias"]}
+
+
+# ---------------------------------------------------------------- the middle of the stereo picture
+
+
+def listen_to_middle(samples: np.ndarray) -> Middle:
+    """samples (n, 1 or 2) at SR. Without a side channel everything is centre."""
+    import librosa
+
     hop = HOP * CURVE_HOP
-    middle = samples.mean(1)
-    side = (samples[:, 0] - samples[:, -1]) / 2
     frequencies = np.arange(1 + N_FFT // 2) * SR / N_FFT
     vowels = (frequencies > VOWELS[0]) & (frequencies < VOWELS[1])
+    mel = librosa.filters.mel(sr=SR, n_fft=N_FFT, n_mels=NUM_MELS, fmin=80, fmax=9000).T
     candidates = 110 * 2 ** (np.arange(72) / 24)  # 110..854 Hz in quarter tones
     comb = _combs(candidates)
     parts = []
-    for start in range(0, 1 + len(middle) // hop, BLOCK):
-        mid, off = magnitudes(middle, start, N_FFT, hop), magnitudes(side, start, N_FFT, hop)
+    for start in range(0, 1 + len(samples) // hop, BLOCK):
+        lead = min(start, N_FFT // hop)  # curve values before the block that its first windows reach into
+        piece = samples[(start - lead) * hop : (start + BLOCK) * hop + N_FFT]
+        middle = magnitudes(piece.mean(1), lead, N_FFT, hop)
+        off = magnitudes((piece[:, 0] - piece[:, -1]) / 2, lead, N_FFT, hop)
         # 1.5: what is panned only half way still leaves some centre behind.
-        centre = np.maximum(mid - 1.5 * off, 0)
-        pitch = candidates[(_partials(centre) @ comb).argmax(1)]
-        parts.append(((centre[:, vowels] ** 2).sum(1), (mid**2 + off**2).sum(1) + 1e-10, pitch))
-    return tuple(np.concatenate(part) for part in zip(*parts))
+        centre = np.maximum(middle - 1.5 * off, 0)
+        parts.append(
+            (
+                (centre[:, vowels] ** 2).sum(1),
+                (middle**2 + off**2).sum(1) + 1e-10,
+                candidates[(_partials(centre) @ comb).argmax(1)],
+                openness(centre, frequencies),
+                fft.dct(np.log(centre @ mel + 1e-5), axis=1, norm="ortho")[:, 1:NUM_MFCC],
+            )
+        )
+    return Middle(*(np.concatenate(part).astype(float) for part in zip(*parts)))
 
 
 def _partials(centre: np.ndarray) -> np.ndarray:
@@ -101,10 +149,10 @@ def _combs(fundamentals: np.ndarray, highest: float = 4500) -> np.ndarray:
     for column, fundamental in enumerate(fundamentals):
         partials = np.arange(1, 13)
         partials = partials[partials * fundamental < highest]
-        weights = 1 / np.sqrt(partials) / (1 / np.sqrt(partials)).sum()
+        gains = 1 / np.sqrt(partials) / (1 / np.sqrt(partials)).sum()
         for offset, sign in ((0.0, 1), (0.5, -1)):
             place = (partials - offset) * fundamental * N_FFT / SR
             below = place.astype(int)
-            np.add.at(comb[:, column], below, sign * weights * (1 - place + below))
-            np.add.at(comb[:, column], below + 1, sign * weights * (place - below))
+            np.add.at(comb[:, column], below, sign * gains * (1 - place + below))
+            np.add.at(comb[:, column], below + 1, sign * gains * (place - below))
     return comb[:-1]
