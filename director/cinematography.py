@@ -1,65 +1,88 @@
 """What each shot shows and how the camera moves, and why.
 
-Decisions go from the whole to the part: what the theme says; where each section plays and in which light; who
-performs; then, shot by shot, action, size, place of the camera, move, transition. Every choice of a shot draws from its
-own random stream, named by brief.seed, section and position in the section: a change elsewhere does not reshuffle it.
+The whole comes first (director/story.py): what the theme says, where each section plays, who performs. Then, shot by
+shot: action, size, place of the camera, move, transition. Every choice of a shot draws from its own random stream,
+named by brief.seed, section and position in the section: a change elsewhere does not reshuffle it.
 """
 
-import hashlib
-import random
-import re
 from bisect import bisect_left
-from collections.abc import Hashable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeVar
+
+import numpy as np
 
 from director import vocabulary as words
-from director.segmentation import Curves, ShotRange, paces, sections_of
-from mv.errors import InputError
-from mv.schema import Analysis, Brief, CameraMove, Mood, MoveKind, Reason, Section, ShotSize, Transition
+from director.llm import Idea
+from director.lots import fit, in_order, seed_of
+from director.moments import MOVE_WORDS, Asked
+from director.segmentation import Curves, ShotRange, bar_position, paces, sections_of
+from director.story import (
+    Casting,
+    Place,
+    Theme,
+    cast,
+    choose_places,
+    leave_for_a_drop,
+    read_style,
+    read_theme,
+    returns_of,
+    roles_of,
+    theme_reason,
+)
+from director.trajectories import safe_amount
+from mv.schema import Analysis, Brief, CameraMove, MoveKind, Reason, Section, Shot, ShotSize, Transition
 from mv.timing import to_frame, to_seconds
 from mv.world import vocabulary as world
-from mv.world.vocabulary import Directions, Look, PersonReading
-
-Name = TypeVar("Name", bound=Hashable)
-
-
-@dataclass(frozen=True)
-class Theme:
-    """What the user's words decide. said: the fields of Directions and Look they name; scenes: all places they name."""
-
-    directions: Directions
-    said: frozenset[str]
-    scenes: tuple[str, ...]
-    ignored: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a section plays, in which light, and why."""
-
-    scene: str
-    time: str
-    palette: str
-    reasons: tuple[Reason, ...]
-
-
-@dataclass(frozen=True)
-class Casting:
-    look: Look
-    reason: Reason
+from mv.world.vocabulary import Directions, PersonReading, understand
 
 
 @dataclass(frozen=True)
 class Heard:
-    """The music of one shot. seconds: its length; energy, voice 0..1: means over it; beats: how many fall in it."""
+    """The music of one shot.
+
+    seconds: its length; energy, voice 0..1: means over it; beats: how many fall in it; returns: how often this chorus
+    or drop has been before; position: which shot of its section this is, from 0; pace 0..1 of the section; sung:
+    whether the section is; bars: since this part began; opens, closes: whether it is the film's first or last shot.
+    """
 
     label: str
     seconds: float
     energy: float
     voice: float
     beats: int
+    returns: int
+    position: int
+    pace: float
+    sung: bool
+    bars: float
+    opens: bool = False
+    closes: bool = False
+
+    @property
+    def grown(self) -> float:
+        """The energy the picture is given, 0..1: a chorus that comes back grows."""
+        return min(self.energy + min(words.GROWTH * self.returns, words.MAX_GROWTH), 1.0)
+
+    @property
+    def sings(self) -> bool:
+        return self.voice >= (words.VOICE_ACTIVE if self.sung else words.VOICE_ALONE)
+
+    @property
+    def camera_label(self) -> str:
+        """Whose moves suit the shot: the film's first and last shots open and close it whatever the section is."""
+        return "intro" if self.opens else "outro" if self.closes else self.label
+
+
+@dataclass(frozen=True)
+class Film:
+    """What holds for all shots: the user's words, the style, the performer, width / height, the seed."""
+
+    theme: Theme
+    style: words.Style
+    casting: Casting
+    aspect: float
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -76,6 +99,17 @@ class Setup:
     def size(self) -> ShotSize:
         return ShotSize(self.directions.size)
 
+    @property
+    def framing(self) -> str:
+        """The name in FRAMINGS whose distance is nearest."""
+        return framing_of(self.size, self.camera)
+
+
+def framing_of(size: ShotSize, camera: CameraMove) -> str:
+    """The film's name of a shot's size, a key of FRAMINGS."""
+    names = [name for name, framing in words.FRAMINGS.items() if framing.size == size]
+    return min(names, key=lambda name: abs(words.FRAMINGS[name].distance - camera.framing))
+
 
 def set_up(
     ranges: list[ShotRange],
@@ -84,357 +118,401 @@ def set_up(
     fps: Fraction,
     curves: Curves | None = None,
     person: PersonReading | None = None,
+    events: Mapping[int, Asked] | None = None,
+    kept: Mapping[int, Shot] | None = None,
+    ideas: Mapping[str, Idea] | None = None,
+    aspect: float = 16 / 9,
 ) -> list[Setup]:
-    """One Setup per shot range, in order. Raises InputError for a cast the stage world cannot draw."""
+    """One Setup per shot range, in order.
+
+    events: what the brief asks of shots, by index. kept: shots that stay as they are, by index; their neighbours are
+    set up to fit. ideas: a writer's, by part of the song. aspect: width / height of the picture. Raises InputError for
+    a style there is not and a cast the stage world cannot draw.
+    """
     curves = curves or Curves.of(analysis)
     sections = sections_of(analysis)
-    theme = read_theme(brief.theme)
-    places = choose_places(sections, analysis.mood, theme, brief.seed)
-    casting = cast(brief, theme, person)
+    theme, style = read_theme(brief.theme), read_style(brief.style)
+    film = Film(theme, style, cast(brief, theme, person), aspect, brief.seed)
+    instrumental = [i for i, s in enumerate(sections) if curves.mean("voice", s.start, s.end) < words.VOICE_ACTIVE]
+    places = choose_places(sections, analysis.mood, theme, brief.seed, instrumental, ideas, style)
+    drops = [event.start for event in analysis.events if event.kind == "drop" and event.start > 0]
     pace = paces(sections)
     setups: list[Setup] = []
-    for i, shot in enumerate(ranges):
-        heard = _listen(shot, sections, pace, analysis, curves, fps)
-        before = setups[-1] if setups else None
-        setup = _set_up_shot(shot, heard, places[shot.section], casting, theme, before, brief.seed)
-        if before:
-            setup = _join(setup, ranges[i - 1], shot, pace, fps)
+    for i, (shot, heard) in enumerate(zip(ranges, _listen(ranges, sections, instrumental, analysis, curves, fps))):
+        if kept and i in kept:
+            setups.append(_setup_of(kept[i]))
+            continue
+        event = events.get(i) if events else None
+        place = places[shot.section]
+        if not heard.sings and any(abs(shot.time - drop) < words.DROP_NEAR_SECONDS for drop in drops):
+            place = leave_for_a_drop(place, theme, shot.time, brief.seed)
+        else:
+            place = _place_in_section(place, heard)
+        setup = _set_up_shot(shot, heard, place, film, setups[-2:], event)
+        if setups:
+            setup = _join(setup, setups[-1], ranges[i - 1], shot, pace, fps)
         setups.append(setup)
-    if brief.theme.strip() and setups:
-        setups[0] = replace(setups[0], reasons=(_theme_reason(theme), *setups[0].reasons))
+    if brief.theme.strip() and setups and 0 not in (kept or {}):
+        setups[0] = replace(setups[0], reasons=(theme_reason(theme), *setups[0].reasons))
     return setups
 
 
 def _set_up_shot(
-    shot: ShotRange, heard: Heard, place: Place, casting: Casting, theme: Theme, before: Setup | None, seed: int
+    shot: ShotRange, heard: Heard, place: Place, film: Film, before: Sequence[Setup], event: Asked | None
 ) -> Setup:
-    stream = f"{seed}/{shot.section}/{shot.position}"
-    action, why_action = _choose_action(heard, theme, f"{seed}/{shot.section}")
-    size, azimuth, why_size = _choose_size(action, place.scene, theme, before, stream)
-    camera, why_camera = _choose_move(size, azimuth, action, heard, before, stream)
+    """before: the setups of the one or two shots before this one, the nearest last."""
+    stream = f"{film.seed}/{shot.section}/{shot.position}"
+    asked = _asked_fields(event)
+    look = film.casting.look
+    look = replace(look, **{name: value for name, value in asked.items() if hasattr(look, name)})
+    action, why_action = _choose_action(heard, film, f"{film.seed}/{shot.section}")
+    if _looks_away(heard, action, film.theme):
+        action, view = None, f"shot {heard.position + 1} of a {heard.label} nobody sings: an insert"
+        view = "the film opens with a view of the place" if heard.opens else view
+        place = place if place.scene == place.view else place.moved(place.view, f"{view}, near the {place.scene}")
+        why_action = Reason(decision="action", choice=world.EMPTY, evidence=f"voice {heard.voice:.2f}; {view}")
+    place = replace(place, **{name: asked[name] for name in ("scene", "time", "palette") if name in asked})
+    action = asked.get("action", action)
+    framed = _choose_size(action, place.scene, heard, film, before, stream, event, matches=not asked)
+    camera, why_camera = _choose_move(framed, action, heard, film, before, stream, event.move if event else None)
     reasons = (
         Reason(decision="boundary", choice=f"frame {shot.start}", evidence=shot.evidence),
         *place.reasons,
-        casting.reason,
-        *(why_action, why_size, *why_camera),
+        film.casting.reason,
+        *([] if "action" in asked else [why_action]),
+        *(framed.reason, *why_camera),
+        *([_event_reason(event)] if event else []),
         Reason(decision="transition", choice="cut", evidence="the cut falls on the beat" if before else "first shot"),
     )
     return Setup(
-        directions=Directions(place.scene, place.time, place.palette, size.value, action, casting.look),
+        directions=Directions(place.scene, place.time, place.palette, framed.size.value, action, look),
         camera=camera,
         transition=Transition(),
-        seed=_hash(stream),
+        seed=seed_of(stream),
         reasons=reasons if action else tuple(r for r in reasons if r.decision != "cast"),
     )
 
 
+def _place_in_section(place: Place, heard: Heard) -> Place:
+    """A part that goes on moves to its second place and back by phrases; a chorus that returns does so sooner."""
+    grows = heard.label in ("chorus", "drop")
+    if place.second is None or heard.opens or heard.closes:
+        return place
+    phrase = words.BARS_IN_PLACE
+    if grows:
+        phrase = words.BARS_IN_RETURN if heard.returns else words.BARS_IN_FIRST_CHORUS
+    if int(heard.bars / phrase) % 2 == 0:
+        return place
+    grown = f"; return {heard.returns} of this {heard.label}: it grows by a place" if heard.returns else ""
+    return place.moved(
+        place.second, f"bar {int(heard.bars) + 1} of this part: it moves on from the {place.scene}{grown}"
+    )
+
+
+def _looks_away(heard: Heard, action: str | None, theme: Theme) -> bool:
+    """Whether the shot is an insert: a view with nobody in it, in a passage that nobody sings."""
+    wanted = theme.directions.action if "action" in theme.said else None
+    if action in (None, "singing") or wanted in words.ACTIONS_WITHOUT_VOICE:
+        return False
+    turn = heard.position % words.INSERT_EVERY == words.INSERT_EVERY - 1
+    return (heard.opens and heard.seconds >= words.OPENING_SECONDS) or (turn and heard.label in words.INSERT_LABELS)
+
+
+def _asked_fields(event: Asked | None) -> dict[str, str | None]:
+    """The fields of Directions and Look that a moment's words decide."""
+    if event is None:
+        return {}
+    read = {**vars(event.reading.directions), **vars(event.reading.directions.look)}
+    return {name: read[name] for name in event.reading.said}
+
+
+def _event_reason(event: Asked) -> Reason:
+    asked = {name: value or world.EMPTY for name, value in sorted(_asked_fields(event).items())}
+    understood = [f"{name.replace('_', ' ')} {value}" for name, value in asked.items()]
+    understood += [f"framing {event.framing}"] if event.framing else []
+    understood += [f"move {event.move}"] if event.move else []
+    spoken = " ".join([*MOVE_WORDS, *words.FRAMINGS]).replace("-", " ").split() if event.move or event.framing else []
+    unknown = [word for word in event.reading.ignored if not set(word.split("-")) <= set(spoken)]
+    ignored = f"; no meaning here: {', '.join(unknown)}" if unknown else ""
+    choice = ", ".join(understood)
+    return Reason(
+        decision="moment", choice=choice, evidence=f"the brief asks for {' '.join(map(str, event.moments))}{ignored}"
+    )
+
+
+def _setup_of(shot: Shot) -> Setup:
+    """A shot that is kept, as its neighbours see it."""
+    read = understand(shot.prompt).directions
+    return Setup(
+        directions=replace(read, size=shot.size.value),
+        camera=shot.camera,
+        transition=shot.transition,
+        seed=shot.seed,
+        reasons=tuple(shot.reasons),
+    )
+
+
+def _growing(sections: list[Section]) -> list[int]:
+    """How often the chorus or drop that each section is has been before; 0 for the others."""
+    roles, returns = roles_of(sections), returns_of(sections)
+    return [count if role.startswith(("chorus", "drop")) else 0 for role, count in zip(roles, returns)]
+
+
 def _listen(
-    shot: ShotRange, sections: list[Section], pace: list[float], analysis: Analysis, curves: Curves, fps: Fraction
-) -> Heard:
-    start, end = to_seconds(shot.start, fps), to_seconds(shot.end, fps)
-    return Heard(
-        label=sections[shot.section].label,
-        seconds=end - start,
-        energy=min(max(0.5 * pace[shot.section] + 0.5 * curves.mean("energy", start, end), 0.0), 1.0),
-        voice=curves.mean("voice", start, end),
-        beats=bisect_left(analysis.beats, end) - bisect_left(analysis.beats, start),
-    )
-
-
-# ---------------------------------------------------------------- what the theme says
-
-
-def read_theme(theme: str) -> Theme:
-    """Read the user's words with mv.world.vocabulary.understand.
-
-    Understood is what two readings with opposite defaults agree on. Of scene words side by side the last one is the
-    place and the others describe it: a "neon city" is a city.
-    """
-    one = world.understand(theme, Directions("stage", "night", "violet", "wide", "singing", Look()))
-    opposite = Directions("city", "day", "amber", "close", "dancing", Look("fair", "long", "red", "dress", "black"))
-    other = world.understand(theme, opposite)
-    scenes, describing = _scenes_named(theme)
-    said = _agreed(one.directions, other.directions) | _agreed(one.directions.look, other.directions.look)
-    decided = set(scenes) | set(describing)
-    return Theme(
-        directions=one.directions,
-        said=frozenset(said),
-        scenes=tuple(dict.fromkeys(_scene_of(word) for word in scenes)),
-        ignored=tuple(word for word in one.ignored if word not in decided),
-    )
-
-
-def _agreed(one: Directions | Look, other: Directions | Look) -> set[str]:
-    return {f.name for f in fields(one) if getattr(one, f.name) == getattr(other, f.name)} - {"look"}
-
-
-def _scenes_named(theme: str) -> tuple[list[str], list[str]]:
-    """Words that name a scene, and scene words that only describe the next one."""
-    tokens = re.findall(r"[a-z]+(?:-[a-z]+)*", theme.lower())
-    named, describing = [], []
-    for word, following in zip(tokens, [*tokens[1:], ""]):
-        if _scene_of(word):
-            (describing if _scene_of(following) else named).append(word)
-    return named, describing
-
-
-def _scene_of(word: str) -> str | None:
-    """The scene a single word names, if any."""
-    first, second = (world.understand(word, Directions(scene=scene)).directions.scene for scene in ("stage", "city"))
-    return first if first == second else None
-
-
-def _theme_reason(theme: Theme) -> Reason:
-    read = {**asdict(theme.directions), **asdict(theme.directions.look)}
-    understood = [f"{name.replace('_', ' ')} {read[name] or 'nobody'}" for name in sorted(theme.said - {"scene"})]
-    understood = [f"scene {scene}" for scene in theme.scenes] + understood
-    ignored = f"no meaning here: {', '.join(theme.ignored)}" if theme.ignored else "every word was understood"
-    choice = ", ".join(understood) or "nothing the stage world can show"
-    return Reason(decision="theme", choice=choice, evidence=ignored)
-
-
-# ---------------------------------------------------------------- where it plays
-
-
-def choose_places(sections: list[Section], mood: Mood, theme: Theme, seed: int) -> list[Place]:
-    """A place for every section: the same for sections that repeat each other, for all choruses, for all of a role."""
-    roles = roles_of(sections)
-    present = list(dict.fromkeys(roles))
-    scenes = theme.scenes or _scenes_by_mood(present, mood, seed)
-    times = (theme.directions.time,) if "time" in theme.said else _ranked(words.TIME_MOODS, mood, f"{seed}/time")
-    palettes = (theme.directions.palette,) if "palette" in theme.said else _palettes(mood, seed)
-    by_role = {
-        role: Place(
-            scene=scenes[k % len(scenes)],
-            time=times[1] if role == "away" and len(times) > 1 else times[0],
-            palette=palettes[{"chorus": 1, "away": 2}.get(role, 0) % len(palettes)],
-            reasons=(),
+    ranges: Sequence[ShotRange],
+    sections: list[Section],
+    instrumental: Sequence[int],
+    analysis: Analysis,
+    curves: Curves,
+    fps: Fraction,
+) -> list[Heard]:
+    pace, returns = paces(sections), _growing(sections)
+    began = np.round(bar_position(analysis, np.array(_starts_of_parts(sections))))
+    bars = bar_position(analysis, np.array([shot.time for shot in ranges]))
+    heard = []
+    for i, shot in enumerate(ranges):
+        start, end = to_seconds(shot.start, fps), to_seconds(shot.end, fps)
+        energy = 0.5 * pace[shot.section] + 0.5 * curves.mean("energy", start, end)
+        heard.append(
+            Heard(
+                label=sections[shot.section].label,
+                seconds=end - start,
+                energy=min(max(energy, 0.0), 1.0),
+                voice=curves.mean("voice", start, end),
+                beats=bisect_left(analysis.beats, end) - bisect_left(analysis.beats, start),
+                returns=returns[shot.section],
+                position=shot.position,
+                pace=pace[shot.section],
+                sung=shot.section not in instrumental,
+                bars=max(float(bars[i] - began[shot.section]), 0.0) + 0.01,
+                opens=i == 0,
+                closes=i == len(ranges) - 1 and i > 0,
+            )
         )
-        for k, role in enumerate(present)
-    }
-    return [
-        replace(by_role[role], reasons=_place_reasons(by_role[role], i, role, sections, mood, theme))
-        for i, role in enumerate(roles)
-    ]
+    return heard
 
 
-def roles_of(sections: list[Section]) -> list[str]:
-    """The part each section plays: home, chorus, away, verse 2, verse 3. A repeat plays the part of what it repeats."""
-    roles: list[str] = []
-    verses = 0
+def _starts_of_parts(sections: list[Section]) -> list[float]:
+    """Seconds at which the part that each section belongs to began: neighbours of one role and label are one part."""
+    parts, starts = list(zip(roles_of(sections), (section.label for section in sections))), []
     for i, section in enumerate(sections):
-        if _repeats_earlier(section, i):
-            roles.append(roles[section.repeat_of])
-        elif section.label in words.ROLE_OF_LABEL:
-            roles.append(words.ROLE_OF_LABEL[section.label])
-        else:
-            roles.append(words.VERSE_ROLES[verses % len(words.VERSE_ROLES)])
-            verses += 1
-    return roles
-
-
-def _repeats_earlier(section: Section, index: int) -> bool:
-    return section.repeat_of is not None and 0 <= section.repeat_of < index
-
-
-def _scenes_by_mood(roles: list[str], mood: Mood, seed: int) -> tuple[str, ...]:
-    """Scenes in the order of `roles`; the livelier of the first two goes to the chorus."""
-    ranked = list(_ranked(words.SCENE_MOODS, mood, f"{seed}/scenes"))
-    if "chorus" in roles[:2] and len(roles) > 1:
-        lively = sorted(ranked[:2], key=lambda scene: words.SCENE_MOODS[scene][0], reverse=True)
-        ranked[:2] = lively if roles[0] == "chorus" else lively[::-1]
-    return tuple(ranked)
-
-
-def _palettes(mood: Mood, seed: int) -> tuple[str, ...]:
-    """Three palettes of one film: the mood's, the one that lies on its second hue (chorus), the mood's next (away)."""
-    ranked = _ranked(words.PALETTE_MOODS, mood, f"{seed}/palette")
-    home, others = ranked[0], ranked[1:]
-    second_hue = world.PALETTES[home][1]
-    chorus = min(others, key=lambda name: _hue_distance(world.PALETTES[name][0], second_hue))
-    away = next(name for name in others if name != chorus)
-    return home, chorus, away
-
-
-def _hue_distance(one: float, other: float) -> float:
-    apart = abs(one - other) % 1.0
-    return min(apart, 1.0 - apart)
-
-
-def _ranked(moods: Mapping[str, tuple[float, float]], mood: Mood, stream: str, jitter: float = 0.4) -> tuple[str, ...]:
-    """Names by nearness to the song's mood, with a seeded jitter so that two films of one mood differ."""
-    rng = random.Random(stream)
-    far = {n: abs(a - mood.arousal) + abs(v - mood.valence) + jitter * rng.random() for n, (a, v) in moods.items()}
-    return tuple(sorted(far, key=far.get))
-
-
-def _place_reasons(
-    place: Place, index: int, role: str, sections: list[Section], mood: Mood, theme: Theme
-) -> tuple[Reason, Reason]:
-    section = sections[index]
-    felt = f"arousal {mood.arousal:.2f}, valence {mood.valence:.2f}"
-    part = f"section {index + 1} ({section.label}) plays the {role} part"
-    if _repeats_earlier(section, index):
-        part += f", it repeats section {section.repeat_of + 1}"
-    scene = f"{part}; the theme names {', '.join(theme.scenes)}" if theme.scenes else f"{part}; {felt}"
-    light = [f"the theme names the {name}" for name in ("time", "palette") if name in theme.said]
-    light += [f"{role} light; {felt}"] if len(light) < 2 else []
-    return (
-        Reason(decision="scene", choice=place.scene, evidence=scene),
-        Reason(decision="light", choice=f"{world.TIMES[place.time]}, {place.palette}", evidence="; ".join(light)),
-    )
-
-
-# ---------------------------------------------------------------- who performs
-
-
-def cast(brief: Brief, theme: Theme, person: PersonReading | None = None) -> Casting:
-    """The performer: brief.cast; else what the theme says of the look, then the reference image, then lots by seed."""
-    tables = {"skin": world.SKINS, "hair_style": world.HAIR_STYLES, "hair_color": world.HAIR_COLORS,
-              "outfit": world.OUTFITS, "outfit_color": world.OUTFIT_COLORS}  # fmt: skip
-    if brief.cast is not None:
-        given = {name: getattr(brief.cast, name) for name in tables}
-        for name, value in given.items():
-            if value not in tables[name]:
-                known = ", ".join(tables[name])
-                raise InputError(f"cast: {name.replace('_', ' ')}: expected one of {known}, got {value!r}")
-        return _casting(Look(**given), f"the brief casts {brief.cast.name}")
-    rng = random.Random(f"{brief.seed}/cast")
-    drawn = {name: rng.choice(list(table)) for name, table in tables.items()}
-    said = {name: getattr(theme.directions.look, name) for name in tables if name in theme.said}
-    seen = {name: trait for name, trait in person.told.items() if name not in said} if person else {}
-    evidence = [f"the theme says {', '.join(name.replace('_', ' ') for name in said)}"] if said else []
-    if person:
-        measured = [f"{name.replace('_', ' ')} {trait.value} ({trait.evidence})" for name, trait in seen.items()]
-        evidence.append(f"from the reference image: {', '.join(measured) or person.evidence}")
-    left = [name.replace("_", " ") for name in tables if name not in said and name not in seen]
-    if left:
-        evidence.append(f"drawn with seed {brief.seed}" + (f": {', '.join(left)}" if len(left) < len(tables) else ""))
-    look = Look(**{**drawn, **{name: trait.value for name, trait in seen.items()}, **said})
-    return _casting(look, "; ".join(evidence))
-
-
-def _casting(look: Look, evidence: str) -> Casting:
-    choice = f"{look.skin} skin, {look.hair_style} {look.hair_color} hair, {look.outfit_color} {look.outfit}"
-    return Casting(look, Reason(decision="cast", choice=choice, evidence=evidence))
+        starts.append(starts[-1] if i and parts[i] == parts[i - 1] else section.start)
+    return starts
 
 
 # ---------------------------------------------------------------- shot by shot
 
 
-def _choose_action(heard: Heard, theme: Theme, stream: str) -> tuple[str | None, Reason]:
-    """Singing only where a voice sounds; else by energy. One stream a section, so that a section keeps its action."""
+def _choose_action(heard: Heard, film: Film, stream: str) -> tuple[str | None, Reason]:
+    """Singing only where a voice sounds; else by energy: an instrumental section has two acts that take turns."""
     voice = f"voice {heard.voice:.2f}, energy {heard.energy:.2f}"
-    wanted = theme.directions.action if "action" in theme.said else "any"
+    wanted = film.theme.directions.action if "action" in film.theme.said else "any"
     if wanted is None:
         action, evidence = None, f"the theme wants nobody in sight; {voice}"
-    elif heard.voice >= words.VOICE_ACTIVE:
-        action, evidence = "singing", f"{voice}: a voice sounds (from {words.VOICE_ACTIVE:.2f})"
+    elif heard.sings:
+        least = words.VOICE_ACTIVE if heard.sung else words.VOICE_ALONE
+        action, evidence = "singing", f"{voice}: a voice sounds (from {least:.2f})"
     elif wanted in words.ACTIONS_WITHOUT_VOICE:
         action, evidence = wanted, f"the theme names {wanted}; {voice}, nobody sings"
     elif heard.label in words.EMPTY_LABELS and heard.energy < words.EMPTY_ENERGY:
         action, evidence = None, f"{voice}: a quiet {heard.label} without a voice"
     else:
-        weights = {name: _fit(heard.energy, at) for name, at in words.ACTIONS_WITHOUT_VOICE.items()}
-        action = _in_order(weights, f"{stream}/action")[0]
-        evidence = f"{voice}: no voice, and {action} suits energy {words.ACTIONS_WITHOUT_VOICE[action]:.2f}"
+        weights = {name: _action_weight(name, heard, film.style) for name in words.ACTIONS_WITHOUT_VOICE}
+        act = heard.position // words.ACT_CHANGE % 2
+        action = in_order(weights, f"{stream}/action")[act]
+        evidence = f"{voice}: no voice; {action} suits pace {words.ACTIONS_WITHOUT_VOICE[action]:.2f}"
+        evidence += f", the {heard.label}'s is {heard.pace:.2f}; act {act + 1} of the section's two"
     return action, Reason(decision="action", choice=action or world.EMPTY, evidence=evidence)
 
 
+def _action_weight(action: str, heard: Heard, style: words.Style) -> float:
+    weight = fit(heard.pace, words.ACTIONS_WITHOUT_VOICE[action])
+    if action in words.INSTRUMENTS and heard.label in words.PLAYING_LABELS:
+        weight *= words.INSTRUMENT_BOOST
+    return weight * (words.STYLE_BOOST if action in style.actions else 1.0)
+
+
+@dataclass(frozen=True)
+class _Framed:
+    """size and the film's name of the framing; azimuth in degrees; match: as the shot before, in another place."""
+
+    size: ShotSize
+    framing: str
+    azimuth: float
+    match: bool
+    reason: Reason
+
+
 def _choose_size(
-    action: str | None, scene: str, theme: Theme, before: Setup | None, stream: str
-) -> tuple[ShotSize, float, Reason]:
-    """Size and azimuth. In one scene a cut changes the size or the angle by at least 30 degrees."""
-    same_scene = before is not None and before.directions.scene == scene
+    action: str | None,
+    scene: str,
+    heard: Heard,
+    film: Film,
+    before: Sequence[Setup],
+    stream: str,
+    event: Asked | None,
+    matches: bool,
+) -> _Framed:
+    """Within one scene a cut changes the size, or the angle by at least 30 degrees. A singer who moves on to another
+    place within a section stays as large: a match cut, unless `matches` forbids it."""
+    last = before[-1] if before else None
+    same_scene = last is not None and last.directions.scene == scene
+    if matches and heard.position and last and not same_scene and action == last.directions.action == "singing":
+        evidence = f"a match cut: the {last.directions.scene} becomes the {scene}, the singer stays as they were"
+        return _framed(last.size, last.framing, last.camera.azimuth, True, evidence)
     weights = dict(words.SIZES_FOR_ACTION[action])
-    if "size" in theme.said and ShotSize(theme.directions.size) in weights:
-        weights[ShotSize(theme.directions.size)] *= 3
-    if same_scene and before.size in weights and len(weights) > 1:
-        weights[before.size] *= 0.3 if action else 1.0
-    if not same_scene:
+    for size in weights:
+        weights[size] *= words.STYLE_BOOST if size in film.style.sizes else 1.0
+    if "size" in film.theme.said and ShotSize(film.theme.directions.size) in weights:
+        weights[ShotSize(film.theme.directions.size)] *= 3
+    if same_scene and last.size in weights and len(weights) > 1:
+        weights[last.size] *= 0.3
+    weights[ShotSize.wide] *= 1 + words.WIDE_GROWTH * heard.returns
+    if not same_scene or heard.closes:
         weights[ShotSize.wide] *= 3  # a new place is shown before its details
-    size = _in_order(weights, f"{stream}/size")[0]
-    azimuths = _in_order(words.AZIMUTHS, f"{stream}/azimuth")
-    if same_scene and before.size == size:
-        azimuths = [a for a in azimuths if abs(a - before.camera.azimuth) >= words.CUT_ANGLE]
-    evidence = f"{action or 'nobody'} in the picture" + ("" if same_scene else "; a new place opens wide more often")
+    asked = _asked_fields(event).get("size")
+    size = ShotSize(asked) if asked else in_order(weights, f"{stream}/size")[0]
+    framing = event.framing if event and event.framing else _choose_framing(size, action, heard, stream)
+    azimuths = in_order(words.AZIMUTHS, f"{stream}/azimuth")
+    if same_scene and last.size == size:
+        azimuths = [a for a in azimuths if abs(a - last.camera.azimuth) >= words.CUT_ANGLE]
+    evidence = f"{words.FRAMINGS[framing].meaning}; {action or 'nobody'} in the picture"
+    evidence += "" if same_scene else "; a new place opens wide more often"
+    evidence += _grows(heard)
     if same_scene:
-        turn = abs(azimuths[0] - before.camera.azimuth)
-        evidence += f"; after a {before.size} shot here, camera {turn:.0f}° round"
-    return size, azimuths[0], Reason(decision="size", choice=f"{size}, at {azimuths[0]:+.0f}°", evidence=evidence)
+        turn = abs(azimuths[0] - last.camera.azimuth)
+        evidence += f"; after {'an' if last.framing[0] == 'e' else 'a'} {last.framing} here, camera {turn:.0f}° round"
+    return _framed(size, framing, azimuths[0], False, evidence)
+
+
+def _framed(size: ShotSize, framing: str, azimuth: float, match: bool, evidence: str) -> _Framed:
+    reason = Reason(decision="size", choice=f"{framing}, at {azimuth:+.0f}°", evidence=evidence)
+    return _Framed(size, framing, azimuth, match, reason)
+
+
+def _choose_framing(size: ShotSize, action: str | None, heard: Heard, stream: str) -> str:
+    shares = {name: share for name, share in words.FRAMING_SHARES.items() if words.FRAMINGS[name].size == size}
+    if words.ESTABLISHING in shares and (heard.opens or heard.closes or action is None):
+        return words.ESTABLISHING if heard.opens or heard.closes else in_order(
+            {"long shot": 1.0, words.ESTABLISHING: 1.0}, f"{stream}/framing"
+        )[0]  # fmt: skip
+    return in_order(shares, f"{stream}/framing")[0]
 
 
 def _choose_move(
-    size: ShotSize, azimuth: float, action: str | None, heard: Heard, before: Setup | None, stream: str
+    framed: _Framed,
+    action: str | None,
+    heard: Heard,
+    film: Film,
+    before: Sequence[Setup],
+    stream: str,
+    asked: MoveKind | None = None,
 ) -> tuple[CameraMove, tuple[Reason, ...]]:
-    """Never the move of the shot before nor its reverse. Amount by length and energy, beat coupling by energy."""
-    family = _family(before.camera.kind) if before else None
-    weights = {k: _move_weight(k, size, action, heard) for k in words.MOVES if _family(k) != family}
-    kind = _in_order(weights, f"{stream}/move")[0]
+    """Never the move of the shot before nor its reverse. Amount by length and energy, held in the picture's safe area;
+    beat coupling by energy."""
+    families = [move_family(setup.camera.kind) for setup in before]
+    weights = {
+        kind: _move_weight(kind, framed.size, action, heard, film.style)
+        * (words.AGAIN_SHARE if move_family(kind) in families[:-1] else 1.0)
+        for kind in words.MOVES
+        if move_family(kind) not in families[-1:]
+    }
+    kind = asked or in_order(weights, f"{stream}/move")[0]
     # A long shot may travel farther; the sway of a shoulder does not grow with time.
     time_share = 1.0 if kind == MoveKind.handheld else min(max(heard.seconds / 3, 0.4), 1.2)
-    amount = round(time_share * (0.5 + 0.7 * heard.energy), 3)
-    beat = round(min(max((heard.energy - 0.2) / 0.6, 0.0), 1.0), 3) if heard.beats else 0.0
-    move = CameraMove(
-        kind=kind, amount=amount, beat=beat, azimuth=azimuth, easing="smooth" if heard.seconds >= 2 else "linear"
+    beat = round(min(max((heard.grown - 0.2) / 0.6, 0.0), 1.0), 3) if heard.beats else 0.0
+    wanted = CameraMove(
+        kind=kind,
+        amount=round(time_share * (0.5 + 0.7 * heard.grown), 3),
+        beat=beat,
+        accent=_choose_accent(heard),
+        azimuth=framed.azimuth,
+        framing=words.FRAMINGS[framed.framing].distance,
+        lens=words.LENSES[lens := _choose_lens(framed.size, action, stream)].focal,
+        easing="smooth" if heard.seconds >= 2 else "linear",
     )
-    music = f"{heard.label}, energy {heard.energy:.2f}, {heard.seconds:.2f} s"
+    safe = safe_amount(wanted, framed.size, film.aspect, heard.seconds) if action else wanted.amount
+    move = wanted.model_copy(update={"amount": round(safe, 3)})
+    music = f"{heard.label}, energy {heard.energy:.2f}, {heard.seconds:.2f} s{_grows(heard)}"
     suits = f"{words.MOVES[kind].meaning}; suits energy {words.MOVES[kind].energy:.2f}"
-    suits += f" and a {heard.label}" if kind in words.MOVES_FOR_LABEL[heard.label] else ""
+    if kind in words.MOVES_FOR_LABEL[heard.camera_label]:
+        suits += f" and {'an' if heard.camera_label[0] in 'io' else 'a'} {heard.camera_label}"
+    if move.amount < wanted.amount:
+        suits += f"; held from {wanted.amount:.2f} so that the performer stays in the picture"
+    push = f"energy {heard.energy:.2f}, {heard.beats} beats in it"
     return move, (
-        Reason(decision="move", choice=f"{kind}, amount {amount:.2f}", evidence=f"{music}; {suits}"),
-        Reason(
-            decision="beat", choice=f"push {beat:.2f}", evidence=f"energy {heard.energy:.2f}, {heard.beats} beats in it"
-        ),
+        Reason(decision="move", choice=f"{kind}, amount {move.amount:.2f}", evidence=f"{music}; {suits}"),
+        Reason(decision="lens", choice=lens, evidence=words.LENSES[lens].meaning),
+        Reason(decision="beat", choice=f"{move.accent} {beat:.2f}", evidence=push),
     )
 
 
-def _move_weight(kind: MoveKind, size: ShotSize, action: str | None, heard: Heard) -> float:
-    family = _family(kind)
-    weight = _fit(heard.energy, words.MOVES[kind].energy) * words.RARITY.get(family, 1.0)
-    if kind in words.MOVES_FOR_LABEL[heard.label]:
+def _choose_accent(heard: Heard) -> str:
+    return min(words.ACCENTS, key=lambda accent: abs(words.ACCENTS[accent] - heard.grown))
+
+
+def _choose_lens(size: ShotSize, action: str | None, stream: str) -> str:
+    """The standard lens where nobody stands in the picture to be flattered."""
+    weights = {name: lens.weights[size] for name, lens in words.LENSES.items() if lens.weights[size]}
+    standard = next(name for name, lens in words.LENSES.items() if lens.focal == 1)
+    return in_order(weights, f"{stream}/lens")[0] if action else standard
+
+
+def _grows(heard: Heard) -> str:
+    if not heard.returns:
+        return ""
+    return f"; return {heard.returns} of this {heard.label}: it grows by {heard.grown - heard.energy:.2f}"
+
+
+def _move_weight(kind: MoveKind, size: ShotSize, action: str | None, heard: Heard, style: words.Style) -> float:
+    name = str(kind).split()[0]
+    weight = fit(heard.grown, words.MOVES[kind].energy) * words.RARITY.get(name, 1.0)
+    if name in words.GREAT_MOVES:
+        weight *= 1 + words.WIDE_GROWTH * heard.returns
+    if kind in words.MOVES_FOR_LABEL[heard.camera_label]:
         weight *= words.LABEL_BOOST
+    if name in style.moves:
+        weight *= words.STYLE_BOOST
     if kind == MoveKind.static:
         weight *= words.STILL_SHARE
-    if (size == ShotSize.close and family in words.UNSTEADY_CLOSE) or (not action and family in words.NEEDS_SOMEBODY):
+    if (size == ShotSize.close and name in words.UNSTEADY_CLOSE) or (not action and name in words.NEEDS_SOMEBODY):
         weight *= words.MISFIT_SHARE
+    whips = name == "whip-pan" and (heard.seconds > words.WHIP_SECONDS or heard.opens or heard.closes)
+    if whips or (name == "dolly-zoom" and heard.seconds < words.TRICK_SECONDS):
+        weight *= 1e-3
     return weight
 
 
-def _family(kind: MoveKind) -> str:
-    """The kind without its direction: pan of "pan left"."""
-    return str(kind).split()[0]
+def move_family(kind: MoveKind) -> str:
+    """The kind without its direction, pan of "pan left", and of those that feel alike the one name."""
+    name = str(kind).split()[0]
+    return words.FAMILIES.get(name, name)
 
 
-def _join(setup: Setup, before: ShotRange, shot: ShotRange, pace: list[float], fps: Fraction) -> Setup:
-    """A crossfade where a calm section begins, or where there is no beat to cut on; else the cut stays."""
+def _join(setup: Setup, last: Setup, before: ShotRange, shot: ShotRange, pace: list[float], fps: Fraction) -> Setup:
+    """A crossfade where a calm section begins, or where there is no beat to cut on; else a cut."""
     change = before.section != shot.section
     calm = (pace[before.section] + pace[shot.section]) / 2 if change else 1.0
     if shot.beat is not None and calm >= words.CALM:
-        return setup
+        return setup if (why := _why_cut(setup, last)) is None else _joined(setup, setup.transition, why)
     shorter = min(before.end - before.start, shot.end - shot.start)
     length = min(to_frame(words.CROSSFADE_SECONDS, fps), shorter // 2)
     transition = Transition(kind="crossfade", in_offset=length // 2, out_offset=length - length // 2)
     evidence = f"a calm change of section, pace {calm:.2f}" if shot.beat is not None else "no beat to cut on"
     why = Reason(decision="transition", choice=f"crossfade of {length} frames", evidence=evidence)
+    return _joined(setup, transition, why)
+
+
+def _why_cut(setup: Setup, last: Setup) -> Reason | None:
+    """What is more than a plain cut: out of a whip, or onto a picture like the last one in another place."""
+    if str(last.camera.kind).startswith("whip-pan"):
+        return Reason(decision="transition", choice="cut, whip", evidence=words.TRANSITIONS["whip"])
+    places = (last.directions.scene, setup.directions.scene)
+    alike = (last.framing, last.camera.azimuth) == (setup.framing, setup.camera.azimuth)
+    if places[0] != places[1] and alike and setup.directions.action == last.directions.action == "singing":
+        return Reason(decision="transition", choice="cut, match cut", evidence=words.TRANSITIONS["match cut"])
+    return None
+
+
+def _joined(setup: Setup, transition: Transition, why: Reason) -> Setup:
     return replace(setup, transition=transition, reasons=(*setup.reasons[:-1], why))
-
-
-# ---------------------------------------------------------------- drawing lots
-
-
-def _fit(energy: float, suited: float, width: float = 0.25) -> float:
-    """How well a choice suits an energy: 1 at its own, falling to both sides, never 0."""
-    return max(0.01, 1 - (abs(energy - suited) / (2 * width)) ** 2)
-
-
-def _in_order(weights: Mapping[Name, float], stream: str) -> list[Name]:
-    """Names in a seeded order, heavier ones earlier: keys u^(1/w), Efraimidis and Spirakis 2006."""
-    rng = random.Random(stream)
-    keys = {name: rng.random() ** (1 / weight) for name, weight in weights.items()}
-    return sorted(keys, key=keys.get, reverse=True)
-
-
-def _hash(stream: str) -> int:
-    """A seed of 32 bits, the same on every machine."""
-    return int.from_bytes(hashlib.sha256(stream.encode()).digest()[:4], "big")

@@ -20,10 +20,13 @@ FRAMING = {
     ShotSize.medium: (2.9, 1.30),
     ShotSize.close: (1.7, 1.60),
 }
+NEAREST = (1.0, 1.64)  # nearer than a close-up: the eyes
 # What amount 1 means, over the whole shot: radians, or a share of the distance to the performer.
 PAN, TILT, ROLL, ORBIT, ZOOM = 0.30, 0.20, 0.16, 0.75, 0.42
 DOLLY, TRUCK, PEDESTAL = 0.42, 0.20, 0.24
 CRANE_RISE, CRANE_RIDE = 0.28, 0.30
+WHIP, WHIP_SECONDS = 0.60, 0.3  # how far a whip-pan swings away, and how long before the cut
+PUSH, SWAY, SWAY_ROLL = 0.06, 0.05, 0.012  # of the focal length, of the distance, radians: accents at their strongest
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,13 @@ def camera_path(
     accents: np.ndarray | None = None,
     seed: int = 0,
     fps: float = 24.0,
+    sway: np.ndarray | None = None,
 ) -> CameraPath:
     """The poses of one shot.
 
-    aspect: width / height. accents (num_frames,) 0..1: a pulse that is 1 on a beat and decays, used as far as
-    move.beat asks. seed decides the handheld noise. Raises InputError for keyframes that cannot be followed.
+    aspect: width / height. accents (num_frames,) 0..1: a pulse that is 1 on a beat and decays; sway (num_frames,)
+    -1..1: how far to the right the music leans; both used as far as move.beat asks. seed decides the handheld noise.
+    Raises InputError for keyframes that cannot be followed.
     """
     if num_frames < 1:
         raise InputError(f"a camera path needs at least one frame, got {num_frames}")
@@ -63,12 +68,18 @@ def camera_path(
     else:
         position, yaw, pitch, roll, focal = _named(move, size, num_frames, focal, seed, fps)
     if move.beat and accents is not None:
-        focal = focal * (1 + 0.06 * move.beat * np.asarray(accents))  # a push on the beat
+        focal = focal * (1 + PUSH * move.beat * np.asarray(accents))
+    if move.beat and sway is not None:
+        lean = move.beat * np.asarray(sway)
+        right = np.stack([np.cos(yaw), np.zeros(num_frames), -np.sin(yaw)], 1)
+        position = position + (SWAY * np.hypot(position[:, 0], position[:, 2]) * lean)[:, None] * right
+        roll = roll + SWAY_ROLL * lean
     return CameraPath(_extrinsics(position, yaw, pitch, roll), _intrinsics(focal, aspect))
 
 
 def _named(move, size, num_frames, focal, seed, fps):
-    distance, height = FRAMING[ShotSize(size)]
+    distance, height = _framed(ShotSize(size), move.framing)
+    distance, focal = distance * move.lens, focal * move.lens  # the performer keeps their size, the background does not
     progress = np.linspace(-0.5, 0.5, num_frames) if num_frames > 1 else np.zeros(1)
     if move.easing == "smooth":
         s = progress + 0.5
@@ -110,6 +121,15 @@ def _named(move, size, num_frames, focal, seed, fps):
         yaw, pitch = _look_at(position, target)
     elif kind == "zoom":
         focal = focal * np.exp(ZOOM * q)
+    elif kind == "push-in":  # a dolly that gathers speed
+        s = np.linspace(0, 1, num_frames)
+        position = target + (position - target) * np.exp(-DOLLY * move.amount * (s**2 - 0.5))[:, None]
+    elif kind == "dolly-zoom":  # the performer keeps their size while the background swells or shrinks
+        position = target + (position - target) * np.exp(-DOLLY * q)[:, None]
+        focal = focal * np.exp(-DOLLY * q)
+    elif kind == "whip-pan":  # it stands, then swings away faster and faster into the cut
+        left = np.arange(num_frames - 1, -1, -1) / fps
+        yaw = yaw - sign * WHIP * move.amount * np.clip(1 - left / WHIP_SECONDS, 0, 1) ** 2
     elif kind == "handheld":
         sway = _handheld(num_frames, fps, seed) * move.amount
         position = position + distance * 0.012 * sway[:, :3]
@@ -118,6 +138,13 @@ def _named(move, size, num_frames, focal, seed, fps):
         raise InputError(f"unknown camera move {move.kind!r}; known are {', '.join(MoveKind)}")
     position[:, 1] = np.maximum(position[:, 1], 0.25)
     return position, yaw, pitch, roll, focal
+
+
+def _framed(size: ShotSize, framing: float) -> tuple[float, float]:
+    """Distance and height looked at, metres; a tighter framing looks higher, as the next tighter size does."""
+    distance, _ = FRAMING[size]
+    distances, heights = zip(*sorted([NEAREST, *FRAMING.values()]))
+    return distance * framing, float(np.interp(distance * framing, distances, heights))
 
 
 def _keyframed(move: CameraMove, num_frames: int):

@@ -73,6 +73,67 @@ def test_a_crane_rises_and_rides_back_with_the_performer_in_the_middle(size):
     assert np.allclose(seen[:, :2], 0, atol=1e-9) and (seen[:, 2] > 1).all()
 
 
+def performer_size(path):
+    """Height of a metre at the performer's place, in picture heights, per frame."""
+    up, down = (path.extrinsics @ np.array([0, height, 0, 1]) for height in (1.8, 0.8))
+    return path.intrinsics[:, 1] * np.abs(up[:, 1] / up[:, 2] - down[:, 1] / down[:, 2])
+
+
+def test_a_push_in_gathers_speed():
+    steps = np.linalg.norm(np.diff(centres(path_of("push-in")), axis=0), axis=1)
+    assert (np.diff(steps[:20]) > 0).all() and steps[20] > 5 * steps[0]
+
+
+@pytest.mark.parametrize("kind", ["dolly-zoom in", "dolly-zoom out"])
+def test_a_dolly_zoom_keeps_the_performer_and_changes_the_lens(kind):
+    path = path_of(kind, "close")
+    assert np.ptp(performer_size(path)) < 0.02 * performer_size(path)[0]
+    nearer = centres(path)[-1, 2] < centres(path)[0, 2]
+    wider = path.intrinsics[-1, 0] < path.intrinsics[0, 0]
+    assert nearer == wider == (kind == "dolly-zoom in")
+    assert np.ptp(path.intrinsics[:, 0]) > 0.2
+
+
+def test_a_whip_pan_stands_and_swings_into_the_cut():
+    path = path_of("whip-pan right", num_frames=48)
+    turned = [angle(path.extrinsics[0, :3, :3], pose[:3, :3]) for pose in path.extrinsics]
+    assert max(turned[:40]) < 1e-5 and turned[-1] > 30 and np.argmax(np.diff(turned)) == 46
+    assert path.c2w[-1, 0, 2] > 0.3, "to the right"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MoveKind if kind != MoveKind.handheld])
+@pytest.mark.parametrize("easing", ["smooth", "linear"])
+def test_no_move_jumps(kind, easing):
+    """Within a shot the speed changes by little from frame to frame; a jump would be as great as the speed itself."""
+    path = path_of(kind, num_frames=97, amount=1.2, easing=easing)
+    poses = np.concatenate([path.extrinsics[:, :3].reshape(97, -1), path.intrinsics], 1)
+    speed = np.diff(poses, axis=0)
+    change = np.abs(np.diff(speed, axis=0)).max()
+    assert change <= 0.3 * np.abs(speed).max() + 1e-12
+
+
+def test_framing_and_lens_stand_where_they_say():
+    near, far = (centres(path_of("static", framing=f))[0] for f in (0.8, 1.25))
+    middle = centres(path_of("static"))[0]
+    assert near[2] < middle[2] < far[2] and np.isclose(near[2] / middle[2], 0.8)
+    tight = path_of("static", "close", framing=0.72)
+    assert performer_size(tight)[0] > 1.3 * performer_size(path_of("static", "close"))[0]
+    for lens in (0.75, 1.4):
+        path, normal = path_of("static", lens=lens), path_of("static")
+        assert np.isclose(performer_size(path)[0], performer_size(normal)[0], rtol=0.01)
+        assert np.isclose(path.intrinsics[0, 0] / normal.intrinsics[0, 0], lens)
+    assert np.array_equal(path_of("static", framing=1.0, lens=1.0).extrinsics, path_of("static").extrinsics)
+
+
+def test_a_sway_leans_to_the_right_and_back():
+    lean = np.sin(np.linspace(0, np.pi, 25))
+    path = camera_path(CameraMove(beat=1.0, azimuth=30), ShotSize.medium, 25, ASPECT, sway=lean)
+    still = camera_path(CameraMove(azimuth=30), ShotSize.medium, 25, ASPECT)
+    right = still.c2w[0, :3, 0]
+    moved = (centres(path) - centres(still)) @ right
+    assert np.isclose(moved.max(), moved[12]) and 0.1 < moved[12] < 0.2 and abs(moved[0]) < 1e-9
+
+
 def test_half_the_amount_is_half_the_move():
     whole, half = (np.ptp(centres(path_of("truck right", amount=a))[:, 0]) for a in (1.0, 0.5))
     assert np.isclose(half, whole / 2)

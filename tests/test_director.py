@@ -11,9 +11,19 @@ from hypothesis import strategies as st
 
 from director import direct
 from director import vocabulary as words
-from director.cinematography import choose_places, read_theme, roles_of
+from director.cinematography import framing_of
 from director.segmentation import cut_to_the_beat, paces, shot_limits
-from director.trajectories import ACCENT_OFF_DOWNBEAT, accents, trajectory
+from director.story import choose_places, read_style, read_theme, returns_of, roles_of
+from director.trajectories import (
+    ACCENT_OFF_DOWNBEAT,
+    accents,
+    accompaniment,
+    keeps_in_frame,
+    safe_amount,
+    sway,
+    trajectory,
+)
+from mv.camera import FRAMING
 from mv.errors import InputError
 from mv.schema import (
     CURVES,
@@ -21,6 +31,7 @@ from mv.schema import (
     Brief,
     CameraMove,
     Cast,
+    Event,
     Mood,
     MoveKind,
     Section,
@@ -29,6 +40,7 @@ from mv.schema import (
     film_frames,
 )
 from mv.timing import to_frame
+from mv.world import vocabulary as world
 from mv.world.vocabulary import understand
 
 FRAME_RATES = [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(60)]
@@ -105,11 +117,11 @@ def songs(draw):
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(songs(), st.sampled_from(FRAME_RATES), st.integers(0, 2**32 - 1))
-def test_any_song_gives_shots_that_tile_and_cut_on_beats(analysis, fps, seed):
-    timeline = plan(analysis, fps, seed=seed)
+@given(songs(), st.sampled_from(FRAME_RATES), st.integers(0, 2**32 - 1), st.sampled_from(["", *words.STYLES]))
+def test_any_song_gives_shots_that_tile_and_cut_on_beats(analysis, fps, seed, style):
+    timeline = plan(analysis, fps, seed=seed, style=style)
     on_beats = {to_frame(beat, fps) for beat in analysis.beats}
-    shortest, longest = shot_limits(fps)
+    shortest, longest = shot_limits(fps, read_style(style).pace)
     assert timeline.shots[0].start == 0
     assert timeline.shots[-1].end == film_frames(analysis.duration, fps)
     assert all(one.end == other.start for one, other in pairwise(timeline.shots))
@@ -169,7 +181,7 @@ def test_bars_of_three_are_cut_as_bars_of_three():
     beats = np.arange(0, 90, 0.5).tolist()
     analysis = invent_song(90.0, beats, per_bar=3, parts=[("verse", 0.7, 0, None)])
     lengths = {shot.duration / 24 for shot in plan(analysis).shots[1:-1]}
-    assert lengths <= {1.5, 3.0}
+    assert lengths <= {1.5, 3.0, 6.0}, "one, two or four bars"
 
 
 def test_a_beatless_intro_is_one_shot_and_a_beatless_minute_is_not():
@@ -224,9 +236,9 @@ def test_a_change_in_one_section_leaves_the_others_alone():
 
 def test_a_four_minute_song_is_planned_in_no_time():
     analysis = invent_song(240.0)
-    begin = time.perf_counter()
+    begin = time.process_time()
     plan(analysis)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_every_shot_says_why():
@@ -243,7 +255,7 @@ def test_a_boundary_names_its_beat():
     analysis = invent_song()
     shot = next(s for s in plan(analysis).shots if s.section == 2)
     evidence = shot.reasons[0].evidence
-    assert evidence.startswith("bar 15 beat at 29.80 s, onset 1.00 of max; chorus starts at 30.00 s")
+    assert evidence.startswith("bar 15 beat at 29.80 s, onset 1.00 of max; chorus 1 starts at 30.00 s")
     assert shot.start == to_frame(29.8, Fraction(24))
 
 
@@ -305,24 +317,120 @@ def test_choruses_return_to_their_scene_and_the_bridge_departs(seed):
     assert {(p.scene, p.palette, p.time) for p in (places[4], places[6])} == {
         (chorus.scene, chorus.palette, chorus.time)
     }
-    assert places[3].scene == verse.scene != chorus.scene
+    assert len({verse.scene, chorus.scene, places[3].scene}) == 3, "verses tell: each plays elsewhere"
     assert bridge.scene not in (verse.scene, chorus.scene)
+    assert places[0].scene in (verse.scene, verse.view) and places[7].scene == places[0].scene
     assert len({p.palette for p in places}) <= 3
+
+
+def test_returns_are_counted_by_part():
+    assert returns_of(invent_song().sections) == [0, 1, 0, 0, 1, 0, 2, 2]
 
 
 def test_a_repeat_plays_the_part_of_what_it_repeats():
     labels = [("verse", None), ("verse", None), ("bridge", None), ("verse", 1), ("outro", 2)]
     sections = [Section(start=i, duration=1, label=la, repeat_of=r) for i, (la, r) in enumerate(labels)]
-    assert roles_of(sections) == ["home", "verse 2", "away", "verse 2", "away"]
+    assert roles_of(sections) == ["home", "verse 2", "away", "verse 3", "away"], "but for verses: they tell on"
 
 
 def test_the_themes_words_win():
-    shots = plan(invent_song(), theme="an azure desert by day, performer with red hair in a black dress").shots
+    shots = plan(invent_song(), theme="only an azure desert by day, performer with red hair in a black dress").shots
     for shot in shots:
         read = understand(shot.prompt).directions
         assert (read.scene, read.time, read.palette) == ("desert", "day", "azure")
         if read.action:
             assert (read.look.hair_color, read.look.outfit, read.look.outfit_color) == ("red", "dress", "black")
+
+
+@pytest.mark.parametrize("scene", world.SCENES)
+def test_a_theme_of_one_place_is_home_and_no_jail_unless_it_says_only(scene):
+    shots = plan(invent_song(), theme=world.SCENES[scene]).shots
+    scenes = {section: [scene_of(shot) for shot in shots if shot.section == section] for section in range(len(POP))}
+    assert all(set(scenes[section]) == {scene} for section in (0, 1, 2, 7)), "home, and the chorus for the first time"
+    assert all(scenes[section][0] == scene for section in (4, 6)), "a chorus comes back to it"
+    assert all(scenes[section][0] in words.KINDRED[scene] for section in (3, 5)), "verse 2 and bridge leave"
+    assert {scene_of(shot) for shot in plan(invent_song(), theme=f"only {world.SCENES[scene]}").shots} == {scene}
+
+
+def test_drops_are_abstract():
+    parts = [("verse", 0.4, 0.8, None), ("drop", 0.95, 0.0, None), ("verse", 0.4, 0.8, 0), ("drop", 0.95, 0.0, 1)]
+    for theme in ("", "a forest"):
+        shots = plan(invent_song(parts=parts), theme=theme).shots
+        drops = {scene_of(shot) for shot in shots if shot.section in (1, 3)}
+        assert len(drops) == 1 and drops <= set(words.ABSTRACT)
+        assert not drops & {scene_of(shot) for shot in shots if shot.section in (0, 2)}
+    assert scene_of(plan(invent_song(parts=parts), theme="a tunnel").shots[-1]) == "space"
+
+
+def test_a_heard_drop_leaves_the_scene_for_one_shot_where_nobody_sings():
+    drop = [Event(kind="drop", start=48.3, end=50.3)]
+    parts = [("verse", 0.4, 0.8, None), ("chorus", 0.9, 0.0, None), ("verse", 0.4, 0.8, 0)]
+    for theme in ("", "a forest", "only a forest", "a forest and a club"):
+        shots = plan(invent_song(parts=parts, events=drop), theme=theme).shots
+        without = plan(invent_song(parts=parts), theme=theme).shots
+        there = [shot for shot in shots if shot.start == to_frame(48.3, Fraction(24))]
+        if "only" in theme or "club" in theme:
+            assert [scene_of(s) for s in shots] == [scene_of(s) for s in without]
+            continue
+        assert scene_of(there[0]) in words.ABSTRACT and action_of(there[0]) != "singing"
+        assert "the music drops at 48.30 s" in str(there[0].reasons)
+        others = {scene_of(s) for s in shots if s is not there[0]}
+        assert others == {scene_of(s) for s in without}
+    sung = [("verse", 0.4, 0.8, None), ("chorus", 0.9, 0.9, None), ("verse", 0.4, 0.8, 0)]
+    shots = plan(invent_song(parts=sung, events=drop), theme="a forest").shots
+    assert not {scene_of(shot) for shot in shots} & set(words.ABSTRACT)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_quiet_instrumental_intro_is_an_empty_landscape(seed):
+    shots = [shot for shot in plan(invent_song(), seed=seed).shots if shot.section == 0]
+    assert all(scene_of(shot) in words.LANDSCAPES and action_of(shot) is None for shot in shots)
+    at_home = [shot for shot in plan(invent_song(), theme="a stage", seed=seed).shots if shot.section == 0]
+    assert {scene_of(shot) for shot in at_home} == {"stage"}
+
+
+def test_a_returning_chorus_grows():
+    parts = [("verse", 0.4, 0.8, None), ("chorus", 0.7, 0.9, None)]
+    parts += [("verse", 0.4, 0.8, 0), ("chorus", 0.7, 0.9, 1)] * 3
+    amounts, wide, home = np.zeros(4), np.zeros(4), ""
+    for seed in range(12):
+        shots = plan(invent_song(160.0, parts=parts), seed=seed).shots
+        for n in range(4):
+            chorus = [shot for shot in shots if shot.section == 2 * n + 1]
+            amounts[n] += np.mean([shot.camera.amount for shot in chorus])
+            wide[n] += np.mean([shot.size == ShotSize.wide for shot in chorus])
+            scenes = [scene_of(shot) for shot in chorus]
+            home = scenes[0] if n == 0 else home
+            assert scenes[0] == home and len(set(scenes)) == (2 if n else 1), "it comes back, and grows by a place"
+            grows = any(f"return {n} of this chorus" in r.evidence for shot in chorus for r in shot.reasons)
+            assert grows == (n > 0)
+    assert (np.diff(amounts)[:2] > 0).all() and wide[3] > wide[0]
+
+
+def test_a_chorus_that_repeats_no_other_plays_elsewhere():
+    analysis = invent_song()
+    before = {shot.section: scene_of(shot) for shot in reversed(plan(analysis).shots)}  # of each first shot
+    sections = [s.model_copy(update={"repeat_of": None}) if i == 4 else s for i, s in enumerate(analysis.sections)]
+    changed = plan(analysis.model_copy(update={"sections": sections}))
+    after = {shot.section: scene_of(shot) for shot in reversed(changed.shots)}
+    assert before[4] == before[2] == after[2] == after[6] != after[4]
+
+
+def test_an_instrumental_verse_shows_instruments_in_two_acts():
+    parts = [("verse", 0.5, 0.0, None), ("chorus", 0.9, 0.9, None)]
+    seen = set()
+    for seed in range(8):
+        acts = [action_of(s) for s in plan(invent_song(parts=parts), seed=seed).shots if s.section == 0]
+        assert len({*acts} - {None}) == 2 and acts[3] is None, "and now and then a look at the landscape"
+        seen |= {*acts}
+    assert set(words.INSTRUMENTS) <= seen
+
+
+def test_a_theme_of_a_singer_still_looks_away_where_nobody_sings_and_one_of_a_guitar_does_not():
+    parts = [("verse", 0.6, 0.0, None), ("chorus", 0.9, 0.9, None)]
+    for theme, empty in (("a singer in a forest", True), ("a guitarist in a forest", False)):
+        shots = [shot for shot in plan(invent_song(parts=parts), theme=theme).shots if shot.section == 0]
+        assert (None in {action_of(shot) for shot in shots}) == empty
 
 
 def test_the_theme_reports_what_it_ignored():
@@ -414,15 +522,134 @@ def test_the_lens_pushes_on_the_beat():
     assert np.corrcoef(focal, pulse)[0, 1] > 0.999 and np.ptp(focal) > 0.03
 
 
+@pytest.mark.parametrize("aspect", [(320, 180), (180, 320), (240, 240)])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_performer_stays_in_the_safe_area_of_every_aspect(aspect, seed):
+    analysis = invent_song()
+    timeline = plan(analysis, width=aspect[0], height=aspect[1], seed=seed)
+    for i, shot in enumerate(timeline.shots):
+        if action_of(shot) is None or shot.camera.kind in (MoveKind.whip_left, MoveKind.whip_right):
+            continue
+        path = trajectory(timeline, i, analysis)
+        x, y, z = np.einsum("fij,j->if", path.extrinsics[:, :3], [0, 1.6, 0, 1])  # the performer's face
+        off = np.abs(np.stack([path.intrinsics[:, 0] * x, path.intrinsics[:, 1] * y]) / z)
+        # What is planned to a hair's breadth may be passed by that much with the beat's push and handles.
+        assert off.max() < 0.5 * 1.05, (shot.id, shot.camera)
+        wanted = shot.camera.model_copy(update={"amount": shot.camera.amount - 0.01})
+        assert keeps_in_frame(wanted, shot.size, aspect[0] / aspect[1], shot.duration / 24), (shot.id, shot.camera)
+
+
+def test_a_moves_amount_is_held_only_as_far_as_needed():
+    pan = CameraMove(kind=MoveKind.pan_left, amount=1.4)
+    assert safe_amount(pan, ShotSize.medium, 16 / 9, 3.0) == 1.4
+    held = safe_amount(pan, ShotSize.close, 9 / 16, 3.0)
+    assert 0.5 < held < 1.1
+    assert not keeps_in_frame(pan.model_copy(update={"amount": held + 0.05}), ShotSize.close, 9 / 16, 3.0)
+    whip = CameraMove(kind=MoveKind.whip_left, amount=1.4)
+    assert safe_amount(whip, ShotSize.close, 9 / 16, 1.0) == 1.4, "it is meant to leave"
+
+
+def test_a_sway_goes_with_the_bars_and_a_push_with_the_downbeats():
+    analysis = invent_song(20.0, np.arange(0, 20, 0.5).tolist())
+    times = np.arange(0, 16, 1 / 24)
+    swing = sway(analysis, times)
+    assert np.allclose(swing[::48], 0, atol=1e-6), "in the middle on every downbeat"
+    assert np.isclose(swing[24], 1) and np.isclose(swing[24 + 48], -1)
+    push = accompaniment(CameraMove(accent="push"), analysis, times).accents
+    assert np.allclose(push[::48], 1) and not push[36::48].any() and push[12::48].min() > 0
+    pulse = accompaniment(CameraMove(accent="pulse"), analysis, times).accents
+    assert np.allclose(pulse[12::48], ACCENT_OFF_DOWNBEAT)
+    silent = analysis.model_copy(update={"beats": [], "downbeats": []})
+    assert not sway(silent, times).any()
+
+
+def test_calm_sways_and_loud_pulses():
+    shots = plan(invent_song()).shots
+    assert {shot.camera.accent for shot in shots if shot.section == 0} == {"sway"}
+    assert {shot.camera.accent for shot in shots if shot.section == 6} == {"pulse"}
+
+
+# ---------------------------------------------------------------- openings, inserts, cuts of a kind
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_film_opens_and_closes_on_the_place(seed):
+    parts = [("verse", 0.6, 0.0, None), ("chorus", 0.9, 0.9, None), ("verse", 0.6, 0.8, 0)]
+    shots = plan(invent_song(parts=parts), seed=seed).shots
+    assert action_of(shots[0]) is None and shots[0].prompt.startswith("wide shot")
+    assert framing_of(shots[0].size, shots[0].camera) == words.ESTABLISHING
+    assert "the film opens with a view of the place" in str(shots[0].reasons)
+    sung = plan(invent_song(parts=parts[1:]), seed=seed).shots[0]
+    assert action_of(sung) == "singing", "where a voice sounds, somebody sings"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_singer_moves_to_the_next_place_in_a_match_cut(seed):
+    parts = [("verse", 0.5, 0.9, None), ("verse", 0.5, 0.9, None)]
+    shots = plan(invent_song(parts=parts), seed=seed).shots
+    matches = [(one, two) for one, two in pairwise(shots) if "match cut" in str(two.reasons)]
+    assert matches
+    for one, two in matches:
+        assert scene_of(one) != scene_of(two) and one.section == two.section
+        assert (one.size, one.camera.azimuth) == (two.size, two.camera.azimuth)
+        assert one.camera.kind != two.camera.kind
+
+
+def test_a_whip_is_short_and_named_at_the_cut():
+    seen = 0
+    for seed in range(12):
+        for one, two in pairwise(plan(invent_song(parts=[("chorus", 1.0, 0.0, None)]), seed=seed, style="raw").shots):
+            if one.camera.kind in (MoveKind.whip_left, MoveKind.whip_right):
+                seen += 1
+                assert one.duration / 24 <= words.WHIP_SECONDS
+                assert "cut, whip" in str(two.reasons[-1]) and two.transition.kind == "cut"
+    assert seen
+
+
+# ---------------------------------------------------------------- styles
+
+
+@pytest.mark.parametrize("style", words.STYLES)
+def test_a_style_prefers_and_the_theme_outranks_it(style):
+    preset = words.STYLES[style]
+    shots = plan(invent_song(), style=style).shots
+    parts = {shot.section: scene_of(shot) for shot in reversed(shots)}
+    assert {parts[1], parts[2], parts[3]} <= set(preset.scenes)
+    read = [understand(shot.prompt).directions for shot in shots]
+    assert not preset.times or {d.time for d in read} <= set(preset.times)
+    assert not preset.palettes or {d.palette for d in read} <= set(preset.palettes)
+    plain = plan(invent_song()).shots
+    assert preset.pace == 1 or (len(shots) > len(plain)) == (preset.pace > 1)
+    themed = plan(invent_song(), style=style, theme="only a desert by day, lime light").shots
+    assert all("desert by day, lime light" in shot.prompt for shot in themed)
+
+
+def test_a_style_there_is_not_is_refused():
+    with pytest.raises(InputError, match=r"style: expected one of performance, .*, got 'baroque'"):
+        plan(invent_song(), style="baroque")
+
+
 # ---------------------------------------------------------------- vocabulary
 
 
 def test_the_tables_are_whole():
-    from mv.world import vocabulary as world
-
     assert set(words.MOVES) == set(MoveKind)
-    assert set(words.SHOT_SIZES) == set(ShotSize)
-    assert set(words.SCENE_MOODS) == set(world.SCENES)
+    assert set(words.SHOT_SIZES) == set(ShotSize) == {framing.size for framing in words.FRAMINGS.values()}
+    assert set(words.FRAMING_SHARES) == set(words.FRAMINGS) > {words.ESTABLISHING}
+    distances = [FRAMING[framing.size][0] * framing.distance for framing in words.FRAMINGS.values()]
+    assert distances == sorted(distances), "from tight to loose"
+    assert all(set(lens.weights) == set(ShotSize) for lens in words.LENSES.values())
+    assert set(words.ACCENTS) == set(CameraMove.model_fields["accent"].annotation.__args__)
+    families = {str(kind).split()[0] for kind in MoveKind}
+    assert {*words.UNSTEADY_CLOSE, *words.NEEDS_SOMEBODY, *words.RARITY, *words.FAMILIES} <= families
+    assert set(words.MOVE_SYNONYMS.values()) <= set(MoveKind)
+    for style in words.STYLES.values():
+        assert set(style.scenes) <= set(world.SCENES) and set(style.palettes) <= set(world.PALETTES)
+        assert set(style.times) <= set(words.CLOCK) == set(world.TIMES) and set(style.moves) <= families
+        assert set(style.actions) <= set(world.ACTIONS) and 0.5 <= style.pace <= 2
+    assert set(words.SCENE_MOODS) == set(words.KINDRED) == set(world.SCENES)
+    assert all(name not in row and set(row) <= set(world.SCENES) for name, row in words.KINDRED.items())
+    assert all(set(row) & set(words.LANDSCAPES) for row in words.KINDRED.values())
     assert set(words.TIME_MOODS) == set(world.TIMES)
     assert set(words.PALETTE_MOODS) == set(world.PALETTES)
     assert set(words.SIZES_FOR_ACTION) == {None, *world.ACTIONS}

@@ -1,0 +1,139 @@
+"""Look at the finished takes and shoot the bad ones again: director/agent.py with the measures of mv/measure.
+
+Measured beside the stage world, which knows what each picture should be: does the camera go where it was sent, are the
+windows joined without a jump, is the performer the one that was cast, is the picture sharp. It takes seconds a shot.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from director.agent import Goal, perfect
+from mv.camera import CameraPath
+from mv.generation import Conditions, chosen_take
+from mv.schema import AUDIO_FEATURES, MoveKind, Take, Timeline, write_atomically
+from mv.video import FrameReader
+from mv.world.vocabulary import Directions, describe, understand
+
+CAMERA, SEAM, CAST, SHARPNESS = "camera error", "jump at seams", "cast right", "sharpness"
+GOALS = (
+    Goal(CAMERA, at_most=0.75),  # of the way it was told to go; 1 is a camera that stands still
+    Goal(SEAM, at_most=3.0),  # times the usual change from frame to frame
+    Goal(CAST, at_least=0.5),  # share of the performer's colours that are the cast's
+    Goal(SHARPNESS, at_least=0.35),  # of the teacher's edges
+)
+LOOK_FRAMES = 25  # the camera is judged on the first second or so
+LOOK_WIDTH = 288  # pixels, about: a larger picture is judged at half its size, or a third
+# Ways shorter than this cannot be read from a picture; degrees or shares, as mv.measure.camera.command gives them.
+LEAST_WAY = {"pan": 1.5, "tilt": 1.5, "roll": 1.0, "orbit": 2.0}
+LEAST_SHARE = 0.03
+BELIEVED = 1 / 3  # the estimator must find the teacher's own way to this share of it, or it says nothing
+SAME_WAY = {"push-in": "dolly", "dolly-zoom": "dolly"}  # moves measured as another
+
+
+def shoot_again(
+    plan: Timeline,
+    render: Callable[[Timeline], Timeline],
+    conditions: Callable[[Timeline, int], Conditions],
+    takes_dir: Path,
+    retakes: int,
+    steps: int,
+) -> Timeline:
+    """The plan with the best take of every shot; writes what was seen and done to retakes.log beside the takes' folder.
+
+    render: gives every shot a take. retakes: 0 to 8 new plans of each bad shot. steps: of the renderer, which decide
+    where its windows meet.
+    """
+    known: dict[str, dict[str, float]] = {}
+
+    def shoot_and_look(timeline: Timeline) -> Timeline:
+        timeline = render(timeline)
+        shots = list(timeline.shots)
+        for i, shot in enumerate(shots):
+            take = chosen_take(shot)
+            if take.key not in known:
+                known[take.key] = look(read_take(takes_dir, take), conditions(timeline, i), shot.camera.kind, steps)
+            seen = take.model_copy(update={"measurements": known[take.key]})
+            shots[i] = shot.model_copy(update={"takes": [seen if t.key == seen.key else t for t in shot.takes]})
+        return timeline.model_copy(update={"shots": shots})
+
+    plan, memory = perfect(plan, shoot_and_look, GOALS, retakes)
+    write_atomically(takes_dir.with_name("retakes.log"), ("\n".join(memory.log) + "\n").encode())
+    return plan
+
+
+def read_take(takes_dir: Path, take: Take) -> np.ndarray:
+    """All frames of a take, (f, h, w, 3) uint8."""
+    reader = FrameReader(takes_dir / take.file)
+    try:
+        return np.stack([reader.rgb(number) for number in range(take.num_frames)])
+    finally:
+        reader.close()
+
+
+def look(frames: np.ndarray, conditions: Conditions, kind: MoveKind, steps: int) -> dict[str, float]:
+    """The measurements of a take by name; those that this shot does not allow are left out.
+
+    frames (f, h, w, 3) uint8. A prompt that is not in the director's words has no teacher: only its seams are judged.
+    """
+    from mv.measure.continuity import seam_jump, window_seams
+    from mv.measure.sharpness import edge_energy
+    from mv.world.render import draw
+
+    onset, voice = (conditions.audio[:, AUDIO_FEATURES.index(name)] for name in ("onset", "voice"))
+    found = {SEAM: seam_jump(frames, window_seams(len(frames), steps, onset + voice))}
+    directions = understand(conditions.prompt).directions
+    if describe(directions) == conditions.prompt:
+        path = CameraPath(conditions.path.extrinsics[:LOOK_FRAMES], conditions.path.intrinsics[:LOOK_FRAMES])
+        audio, first = conditions.audio[:LOOK_FRAMES], smaller(frames[:LOOK_FRAMES])
+        truth = draw(directions, path, audio, first.shape[2], first.shape[1])
+        found[SHARPNESS] = edge_energy(first) / max(edge_energy(truth), 1e-6)
+        found[CAMERA] = camera_error(str(kind).split()[0], first, truth, directions, path, audio)
+        found[CAST] = cast_right(first, directions, path, audio)
+    return {name: round(float(value), 4) for name, value in found.items() if value is not None and np.isfinite(value)}
+
+
+def smaller(frames: np.ndarray) -> np.ndarray:
+    """(f, h, w, 3) uint8 at a whole fraction of its size, about LOOK_WIDTH wide."""
+    import cv2
+
+    height, width = frames.shape[1:3]
+    parts = max(1, round(width / LOOK_WIDTH))
+    size = (width // parts, height // parts)
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
+
+
+def camera_error(
+    kind: str, frames: np.ndarray, truth: np.ndarray, directions: Directions, path: CameraPath, audio: np.ndarray
+) -> float | None:
+    """How far the camera misses the way it was told to go, as a share of that way; None where nobody can tell.
+
+    kind: the move without its direction; truth: the stage world's own frames.
+    """
+    from mv.measure.camera import TRAVELLING, axes_of, command, known_depth, read_axis
+    from mv.measure.identity import figure_mask
+
+    ways = {axis: command(axis, path) for axis in axes_of(SAME_WAY.get(kind, kind))} if len(path) > 8 else {}
+    ways = {axis: way for axis, way in ways.items() if abs(way) >= LEAST_WAY.get(axis, LEAST_SHARE)}
+    if not ways:
+        return None
+    height, width = frames.shape[1:3]
+    figure = figure_mask(directions, path, audio, width, height) if directions.action else None
+    depth = known_depth(directions, path, audio, truth) if set(ways) & set(TRAVELLING) else None
+    errors = []
+    for axis, way in ways.items():
+        made, ideal = (read_axis(axis, film, path, depth, figure) for film in (frames, truth))
+        if made is not None and ideal is not None and abs(ideal - way) <= BELIEVED * abs(way):
+            errors.append(abs(made - way) / abs(way))
+    return max(errors, default=None)
+
+
+def cast_right(frames: np.ndarray, directions: Directions, path: CameraPath, audio: np.ndarray) -> float | None:
+    """The share of the performer's colours that are the cast's in the middle frame; None where nobody can be seen."""
+    from mv.measure.identity import cast_seen
+
+    middle = slice(len(frames) // 2, len(frames) // 2 + 1)
+    pose = CameraPath(path.extrinsics[middle], path.intrinsics[middle])
+    (seen,) = cast_seen([frames[middle][0]], directions, pose, audio[middle])
+    return float(np.mean([asked == found for asked, found in seen.values()])) if seen else None

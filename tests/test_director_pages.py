@@ -1,0 +1,101 @@
+"""The shot list as text, markdown and CSV, and the numbers of a plan."""
+
+import csv
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from test_director import POP, invent_song, plan
+
+from director.measures import entropy, longest_repetition, measure_plan
+from director.segmentation import section_names
+from director.shotlist import shot_list
+from mv.errors import InputError
+
+
+def test_the_page_tells_every_shot_and_every_reason_of_its_own():
+    analysis = invent_song()
+    timeline = plan(analysis, theme="a neon city", seed=5)
+    page = shot_list(timeline, analysis)
+    flat = " ".join(page.split())
+    assert max(map(len, page.splitlines())) <= 110
+    for shot in timeline.shots:
+        assert f"  {shot.id}  " in page
+        for reason in shot.reasons:
+            assert " ".join(reason.evidence.split()) in flat
+    assert [line.split()[0] for line in page.splitlines() if line[:2].strip().isupper()][:3] == [
+        "INTRO", "VERSE", "CHORUS"
+    ]  # fmt: skip
+    assert "chorus 2 starts" in flat and "of max" in flat
+
+
+def test_a_section_tells_its_scene_once():
+    analysis = invent_song()
+    page = shot_list(plan(analysis), analysis)
+    assert page.count("plays the chorus part") == 3
+
+
+def test_the_table_holds_every_shot():
+    analysis = invent_song()
+    timeline = plan(analysis)
+    shots = [s.model_copy(update={"prompt": '=HYPERLINK("x"), "quoted"'}) if i == 1 else s
+             for i, s in enumerate(timeline.shots)]  # fmt: skip
+    timeline = timeline.model_copy(update={"shots": shots})
+    rows = list(csv.DictReader(shot_list(timeline, analysis, "csv").splitlines()))
+    assert [int(row["start_frame"]) for row in rows] == [shot.start for shot in shots]
+    assert [row["move"] for row in rows] == [shot.camera.kind for shot in shots]
+    assert rows[1]["prompt"] == '\'=HYPERLINK("x"), "quoted"'
+    assert rows[0]["section"] == "intro" and "boundary: frame 0: the film starts" in rows[0]["reasons"]
+
+
+def test_markdown_cells_stay_cells():
+    analysis = invent_song(title="A|B *bold*")
+    timeline = plan(analysis)
+    text = shot_list(timeline, analysis, "markdown")
+    rows = [line for line in text.splitlines() if line.startswith("| s0")]
+    assert text.startswith("# A\\|B \\*bold\\*") and len(rows) == len(timeline.shots)
+    assert all(row.replace("\\|", "").count("|") == 8 for row in rows)
+
+
+def test_an_unknown_format_is_refused():
+    analysis = invent_song(20.0)
+    with pytest.raises(InputError, match="expected one of text, markdown, csv, got 'pdf'"):
+        shot_list(plan(analysis), analysis, "pdf")
+
+
+def test_sections_are_numbered_where_there_are_several():
+    names = section_names(invent_song().sections)
+    assert names == ["intro", "verse 1", "chorus 1", "verse 2", "chorus 2", "bridge", "chorus 3", "outro"]
+
+
+def test_entropy_and_repetition_know_simple_truths():
+    assert entropy("aaaa") == 0 and entropy("abab") == 1 and entropy("abcd") == 2
+    for names, longest in [("abcd", 0), ("abab", 2), ("aaaa", 2), ("aaaaa", 2), ("xabcyabcz", 3), ("", 0)]:
+        assert longest_repetition(names) == longest, names
+
+
+def test_longest_repetition_agrees_with_trying_everything():
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        names = "".join(rng.choice(list("abc"), rng.integers(1, 14)))
+        runs = [n for n in range(1, len(names)) for i in range(len(names)) if names[i : i + n] in names[i + n :]
+                and len(names[i : i + n]) == n]  # fmt: skip
+        assert longest_repetition(names) == max(runs, default=0), names
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_plan_is_varied_and_on_the_beat(seed):
+    analysis = invent_song()
+    timeline = plan(analysis, seed=seed)
+    measured = measure_plan(timeline, analysis)
+    assert measured.on_beat == 1.0 and measured.on_downbeat > 0.6
+    assert measured.move_entropy > 2.8 and measured.size_entropy > 1.2 and measured.scene_entropy > 1.0
+    assert measured.longest_repetition <= 2 and measured.alike_neighbours == 0
+    assert set(measured.shots_per_minute) == {label for label, *_ in POP}
+    assert measured.shots_per_minute["chorus"] > measured.shots_per_minute["intro"]
+    minutes = Counter()
+    for shot in timeline.shots:
+        minutes[analysis.sections[shot.section].label] += shot.duration / 24 / 60
+    assert sum(measured.shots_per_minute[k] * minutes[k] for k in minutes) == pytest.approx(len(timeline.shots))
+    assert all(one.end == two.start for one, two in pairwise(timeline.shots))
