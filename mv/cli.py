@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -67,13 +68,18 @@ PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="As written by th
 FilmFile = Annotated[Path, typer.Option("-o", "--output", help="The film to write, an mp4 file.", show_default=False)]
 Theme = Annotated[
     str,
-    typer.Option(help='What it should look like, in words: "neon city at night, singer with red hair, blue dress".'),
+    typer.Option(
+        help='What it should look like, in words: "neon city at night, singer with red hair, blue dress". Moments it '
+        'must have stand in it as <crowd jumps& start>@1:02 or <guitar& all>@chorus 2; "only" keeps the film there.'
+    ),
 ]
 Image = Annotated[
     Path | None,
     typer.Option(help="A picture: where the theme names none, its colour becomes the light, a person in it the cast."),
 ]
-Lyrics = Annotated[Path | None, typer.Option(help="The words of the song: LRC with times, or plain text, in UTF-8.")]
+Lyrics = Annotated[
+    Path | None, typer.Option(help="The words of the song: LRC or SRT with times, or plain text; UTF-8.")
+]
 Aspect = Annotated[str, typer.Option(help="Shape of the picture: 16:9, 9:16 or 1:1.")]
 Fps = Annotated[str, typer.Option(help="Frames per second: 24, 25, 29.97, 30000/1001 ...")]
 Size = Annotated[
@@ -87,6 +93,26 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same film; -1 t
 Model = Annotated[str, typer.Option(help="A model that `python -m mv models` lists.")]
 Steps = Annotated[
     int | None, typer.Option(help="Denoising steps; fewer is faster and rougher. The model's own number if not given.")
+]
+Style = Annotated[
+    str, typer.Option(help="A preset: performance, road movie, neon, dream, raw or intimate. The theme outranks it.")
+]
+Pace = Annotated[float, typer.Option(help="How fast to cut: 0.5 to 2, at 2 shots are half as long.")]
+Writer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL|FOLDER",
+        help="A language model that proposes places: an OpenAI-compatible address such as "
+        "http://127.0.0.1:11434/v1#MODEL (its key in $MV_WRITER_KEY), or the folder of a transformers model. "
+        "Without an answer the plan is the rules' own.",
+    ),
+]
+Retakes = Annotated[
+    int,
+    typer.Option(
+        help="Look at every finished shot, and plan and render a bad one again, up to so many times: 0 to 8. Looking "
+        "takes seconds a shot."
+    ),
 ]
 Fresh = Annotated[
     bool,
@@ -107,8 +133,12 @@ def make(
     fps: Fps = "24",
     size: Size = "standard",
     seed: Seed = 0,
+    style: Style = "",
+    pace: Pace = 1.0,
+    writer: Writer = None,
     model: Model = "mv-mini",
     steps: Steps = None,
+    retakes: Retakes = 0,
     fresh: Fresh = False,
 ) -> None:
     """Make the film of a song: listen, direct, render, assemble.
@@ -118,10 +148,12 @@ def make(
     from mv.make import make_film
 
     start = time.monotonic()
-    wishes = _wishes(theme, image, lyrics, aspect, fps, size, seed)
+    wishes = _wishes(theme, image, lyrics, aspect, fps, size, seed, style, pace, writer)
     output = output or Path("films") / f"{song.stem}.mp4"
     with _progress() as on_step:
-        film = make_film(song, output, model=model, steps=steps, fresh=fresh, on_step=on_step, **wishes)
+        film = make_film(
+            song, output, model=model, steps=steps, fresh=fresh, retakes=retakes, on_step=on_step, **wishes
+        )
     _say_film(film, start)
 
 
@@ -129,22 +161,47 @@ def make(
 def analyze(
     song: Song,
     json: Annotated[Path | None, typer.Option("--json", help="Write everything that was heard to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw what was heard on one page, a PNG file.")] = None,
+    transcribe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Write down the words by a Whisper or wav2vec2 model: its folder, or its name on the hub.",
+        ),
+    ] = None,
 ) -> None:
-    """Listen to a song: tempo, beats, sections, energy, voice."""
+    """Listen to a song: tempo, beats, sections, energy, voice; with a speech model the words too."""
+    from mv.analysis.plot import check_plot, save_plot
+    from mv.analysis.transcribe import Transcriber
     from mv.make import Step
     from mv.make import analyze as listen
 
+    if plot is not None:
+        check_plot(plot)
+    writer = Transcriber.load(transcribe) if transcribe else None
     with _progress() as on_step:
         analysis = listen(song, lambda share, *_: on_step(Step("listen", share)))
+    if writer:
+        analysis = analysis.model_copy(update={"lyrics": writer.transcribe(song, analysis)})
     if json is not None:
         analysis.save(json)
+    if plot is not None:
+        save_plot(analysis, song, plot)
     _show_analysis(analysis)
 
 
 @app.command()
 def plan(
     song: Song,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The plan to write, a JSON file.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The plan to write, a JSON file.", show_default=False)
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print the shot list as a page to read: every shot, every reason.")
+    ] = False,
+    format: Annotated[
+        str, typer.Option("--format", help="Of the page --explain prints: text, markdown or csv.")
+    ] = "text",
     theme: Theme = "",
     image: Image = None,
     lyrics: Lyrics = None,
@@ -152,33 +209,103 @@ def plan(
     fps: Fps = "24",
     size: Size = "standard",
     seed: Seed = 0,
+    style: Style = "",
+    pace: Pace = 1.0,
+    writer: Writer = None,
 ) -> None:
     """Write the shot plan of a song: cuts on the beat, shot sizes, camera moves, and the reasons for each."""
-    from mv.make import plan_film, save_plan
+    from director.shotlist import FORMATS, shot_list
+    from mv.make import plan_film, read_analysis, save_plan
 
-    wishes = _wishes(theme, image, lyrics, aspect, fps, size, seed)
+    if output is None and not explain:
+        raise InputError("plan: expected -o FILE to write the plan to, or --explain to print it")
+    if format not in FORMATS:
+        raise InputError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
+    wishes = _wishes(theme, image, lyrics, aspect, fps, size, seed, style, pace, writer)
     with _progress() as on_step:
         timeline = plan_film(song, on_step=on_step, **wishes)
-    save_plan(timeline, output)
-    _show_plan(timeline)
-    print(output)
+    if output is not None:
+        save_plan(timeline, output)
+    if explain:
+        print(shot_list(timeline, read_analysis(timeline), format), end="")
+    else:
+        _show_plan(timeline)
+        print(output)
 
 
 @app.command()
 def animatic(plan: PlanFile, output: FilmFile) -> None:
     """Draw a plan at once, without the model: the same cuts and camera, plain pictures, marked ANIMATIC."""
-    _render(plan, output, "animatic", None, False)
+    _render(plan, output, "animatic", None, False, 0)
 
 
 @app.command()
 def render(
-    plan: PlanFile, output: FilmFile, model: Model = "mv-mini", steps: Steps = None, fresh: Fresh = False
+    plan: PlanFile,
+    output: FilmFile,
+    model: Model = "mv-mini",
+    steps: Steps = None,
+    retakes: Retakes = 0,
+    fresh: Fresh = False,
+    executor: Annotated[
+        str, typer.Option(help="Where shots are drawn: local, or ray: on all devices of this machine or a cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="With --executor ray: the cluster's head, host:port.", show_default=False)
+    ] = None,
 ) -> None:
     """Render a plan with a model and assemble the film.
 
     Only shots that changed since the last time are rendered again.
     """
-    _render(plan, output, model, steps, fresh)
+    _render(plan, output, model, steps, fresh, retakes, executor, address)
+
+
+@app.command()
+def pack(
+    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A folder under projects/.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write, a zip.", show_default=False)],
+) -> None:
+    """Put a project into one zip file: song, plan, takes and films."""
+    from mv.archive import export_project
+
+    print(export_project(project, output))
+
+
+@app.command()
+def unpack(
+    archive: Annotated[Path, typer.Argument(metavar="ZIP", help="As written by pack.", show_default=False)],
+) -> None:
+    """Make a project of a zip file, under projects/ (or $MV_HOME); one of the same name stays as it is."""
+    from mv.archive import import_project
+    from mv.make import projects_home
+
+    print(projects_home() / import_project(archive, projects_home()))
+
+
+@app.command()
+def export(
+    plan: PlanFile,
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The file to write: .srt, .edl, .otio or .fcpxml.", show_default=False),
+    ],
+    film: Annotated[
+        Path | None, typer.Option(help="The film made of this plan, which the other program is to cut.")
+    ] = None,
+) -> None:
+    """Write a plan for other programs: subtitles (SRT), or its cuts as EDL, OpenTimelineIO or FCPXML."""
+    from mv.export import FORMATS
+    from mv.make import load_plan, read_analysis
+    from mv.schema import write_atomically
+
+    timeline = load_plan(plan)
+    if output.suffix.lower() not in FORMATS:
+        raise InputError(f"{output}: expected a name that ends in {', '.join(FORMATS)}")
+    if film is not None and not film.is_file():
+        raise InputError(f"--film {film}: no such file; make the film first, or leave it out")
+    write_atomically(output, FORMATS[output.suffix.lower()](timeline, read_analysis(timeline), film).encode())
+    print(output)
 
 
 @app.command()
@@ -238,28 +365,54 @@ def main() -> None:
 # ---------------------------------------------------------------- what the commands share
 
 
-def _render(plan: Path, output: Path, model: str, steps: int | None, fresh: bool) -> None:
+def _render(
+    plan: Path,
+    output: Path,
+    model: str,
+    steps: int | None,
+    fresh: bool,
+    retakes: int,
+    executor: str = "local",
+    address: str | None = None,
+) -> None:
     from mv.assembly import check_output
-    from mv.make import Step, assemble, generate, load_model, load_plan, stage_progress
+    from mv.make import Step, assemble, generate, load_plan, stage_progress
+    from mv.projects import lock
 
     start = time.monotonic()
     timeline = load_plan(plan)
     check_output(output, timeline.song)
-    renderer = load_model(model, steps)
-    with _progress() as on_step:
-        timeline = generate(timeline, renderer, fresh=fresh, on_progress=stage_progress(on_step))
+    renderer = _where_to_render(executor, address, model, steps)
+    with lock(Path(timeline.analysis).parent, "render"), _progress() as on_step:
+        timeline = generate(timeline, renderer, fresh=fresh, retakes=retakes, on_progress=stage_progress(on_step))
         film = assemble(timeline, output, lambda share: on_step(Step("assemble", share)))
     _say_film(film, start)
 
 
-def _wishes(theme, image, lyrics, aspect, fps, size, seed) -> dict:
+def _where_to_render(executor: str, address: str | None, model: str, steps: int | None):
+    """A Renderer for this process, or an Executor over a cluster."""
+    from mv.make import load_model
+
+    if executor not in ("local", "ray"):
+        raise InputError(f"executor: expected local or ray, got {executor!r}")
+    if executor == "local":
+        if address is not None:
+            raise InputError("--address: it needs --executor ray")
+        return load_model(model, steps)
+    from mv.executors import ray_executor
+
+    return ray_executor(partial(load_model, model, steps), address)
+
+
+def _wishes(theme, image, lyrics, aspect, fps, size, seed, style, pace, writer) -> dict:
     if seed < -1:
         raise InputError(f"seed: expected 0 or more, or -1 for a random one, got {seed}")
     if seed == -1:
         seed = secrets.randbelow(2**32)
         Console(stderr=True).print(f"seed {seed}", highlight=False)
     return {
-        "theme": theme, "image": image, "lyrics": lyrics, "aspect": aspect, "fps": fps, "size": size, "seed": seed
+        "theme": theme, "image": image, "lyrics": lyrics, "aspect": aspect, "fps": fps, "size": size, "seed": seed,
+        "style": style, "pace": pace, "writer": writer,
     }  # fmt: skip
 
 
@@ -296,6 +449,8 @@ def _show_analysis(analysis) -> None:
         again = f" (as section {section.repeat_of + 1})" if section.repeat_of is not None else ""
         table.add_row(clock(section.start), clock(section.end), section.label + again, "▮" * round(10 * section.energy))
     console.print(table)
+    for line in analysis.lyrics:
+        console.print(f"{clock(line.start)}  {escape(line.text)}")
     for note in analysis.notes:
         console.print(f"note: {escape(note)}")
 

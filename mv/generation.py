@@ -9,23 +9,32 @@ what is there under its name is done, what is not is rendered, and an edit rende
 
 import hashlib
 import json
+import logging
+import os
 import re
+import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from mv.camera import CameraPath
-from mv.errors import Cancelled, InputError, ModelError
+from mv.errors import Cancelled, InputError, ModelError, MusicVideoError
+from mv.projects import check_space
 from mv.schema import Shot, Take, Timeline
 
 TAKE_CRF = 10  # near to lossless: the film is encoded once more
-TAKE_FORMAT = "h264-crf10-1"  # part of every key: change it when takes are written otherwise
+TAKE_FORMAT = "h264-crf10-2"  # part of every key: change it when takes are written otherwise
+TAKE_BYTES, FILM_BYTES = 0.25, 0.08  # a pixel, of takes and film: more than most need
+MAX_ATTEMPTS = 3  # at one shot that fails by a fault of the program or the machine
+BACKOFF = 2.0  # seconds until it is tried again; four times as long after each further failure
+PATIENCE = 0.1  # seconds between two looks at a queue where nothing can be done now
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class Conditions:
     """All that decides the pixels of one take, besides the renderer itself.
 
     audio: (f, len(AUDIO_FEATURES)) from Analysis.on_grid; path: f poses; reference: image file or None.
-    width and height in pixels.
+    width and height in pixels. Every field goes into the take's key; files by their content.
     """
 
     prompt: str
@@ -43,7 +52,7 @@ class Conditions:
     width: int
     height: int
     seed: int
-    reference: str | None = None
+    reference: str | None = field(default=None, metadata={"file": True})
 
     @property
     def num_frames(self) -> int:
@@ -61,6 +70,35 @@ class Renderer(Protocol):
         cancelled: Callable[[], bool] = lambda: False,
     ) -> np.ndarray:
         """Returns exactly conditions.num_frames frames, (f, height, width, 3) uint8 RGB. Raises Cancelled."""
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Renders the shots of a queue, here or on many machines; stands where a Renderer stands."""
+
+    name: str
+    identity: str
+
+    def run(self, queue: "ShotQueue", takes_dir: Path) -> None:
+        """Until the queue is over, every take written into takes_dir. Raises Cancelled."""
+
+
+class Ledger:
+    """Who keeps account of single shots, by their ids, and may say which come first. This one does neither."""
+
+    def planned(self, keys: list[tuple[str, str]], done: set[str]) -> None:
+        """(shot, take key) of the whole film, in order, and the shots that have their take already."""
+
+    def first(self) -> list[str]:
+        """Shots to be rendered before the others."""
+        return []
+
+    def started(self, shot: str) -> None: ...
+
+    def moved(self, shot: str, share: float) -> None: ...
+
+    def ended(self, shot: str, seconds: float | None, error: str) -> None:
+        """Done in so many seconds, or failed with an error."""
 
 
 @dataclass(frozen=True)
@@ -82,43 +120,161 @@ class Progress:
 def generate(
     timeline: Timeline,
     conditions: Callable[[int], Conditions],
-    renderer: Renderer,
+    renderer: Renderer | Executor,
     takes_dir: str | Path,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
     fresh: bool = False,
+    *,
+    elsewhere: Sequence[Path] = (),
+    ledger: Ledger | None = None,
 ) -> Timeline:
     """The timeline with a chosen take for every shot, each rendered by `renderer` or found in takes_dir.
 
     conditions: the conditions of the shot with this index, covering timeline.span(index). fresh: render every shot
-    again, beside its older takes. Finished takes outlive any stop. Raises Cancelled, InputError, OutputError,
-    ModelError.
+    again, beside its older takes. elsewhere: folders of other projects, whose takes of the same content are used.
+    Finished takes outlive any stop. Raises Cancelled, InputError, OutputError, ModelError; DiskFull before anything is
+    rendered where the disk will not hold it.
     """
-    takes_dir = Path(takes_dir)
-    keys = [take_key(conditions(index), renderer) for index in range(len(timeline.shots))]
-    lengths = [stop - start for start, stop in map(timeline.span, range(len(keys)))]
-    takes = [None if fresh else find_take(takes_dir, key, length) for key, length in zip(keys, lengths)]
-    missing = [index for index, take in enumerate(takes) if take is None]
-    to_render = sum(lengths[index] for index in missing)
-    frames_done = 0
+    takes_dir, executor = Path(takes_dir), renderer if isinstance(renderer, Executor) else LocalExecutor(renderer)
+    indices = range(len(timeline.shots))
+    keys = [take_key(conditions(index), executor) for index in indices]
+    lengths = [stop - start for start, stop in map(timeline.span, indices)]
+    find = partial(_find_or_borrow, takes_dir, elsewhere)
+    takes = [None if fresh else find(key, length) for key, length in zip(keys, lengths)]
+    if None in takes:
+        check_space(takes_dir, _space_needed(timeline, lengths, takes), "Rendering this film")
+    queue = ShotQueue(timeline, conditions, keys, lengths, takes, on_progress, cancelled, ledger or Ledger())
+    executor.run(queue, takes_dir)
+    queue.report(1.0)
+    return timeline.model_copy(update={"shots": [_with_take(s, t) for s, t in zip(timeline.shots, queue.takes)]})
 
-    def report(index: int, share: float) -> None:
-        shots_done = sum(take is not None for take in takes)
-        on_progress(Progress(shots_done, len(takes), share, frames_done + share * lengths[index], to_render))
 
-    for index in missing:
-        if cancelled():
+@dataclass(frozen=True)
+class Task:
+    """A take to be rendered, and the indices of the shots it is for: shots alike in everything share one."""
+
+    key: str
+    indices: tuple[int, ...]
+    num_frames: int
+    conditions: Callable[[], Conditions]
+
+
+class ShotQueue:
+    """The takes still to be rendered. An executor asks for the `next` one, and says how it went: `progress`, then
+    `finish`, `fail` or `put_back`. Not for several threads at once."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        conditions: Callable[[int], Conditions],
+        keys: list[str],
+        lengths: list[int],
+        takes: list[Take | None],
+        on_progress: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+        ledger: Ledger,
+    ) -> None:
+        self.takes, self.cancelled = takes, cancelled
+        self._ids = [shot.id for shot in timeline.shots]
+        self._on_progress, self._ledger = on_progress, ledger
+        shots: dict[str, list[int]] = {}
+        for index, take in enumerate(takes):
+            if take is None:
+                shots.setdefault(keys[index], []).append(index)
+        self._waiting = [
+            Task(key, tuple(alike), lengths[alike[0]], partial(conditions, alike[0])) for key, alike in shots.items()
+        ]
+        self._running: dict[str, tuple[Task, float]] = {}  # key: the task and its share
+        self._attempts: Counter[str] = Counter()
+        self._due: dict[str, float] = {}  # key of a task that failed: when to try it again, on the monotonic clock
+        self._num_frames = sum(task.num_frames for task in self._waiting)
+        self._frames_done = 0
+        done = {shot for shot, take in zip(self._ids, takes) if take is not None}
+        ledger.planned(list(zip(self._ids, keys)), done)
+
+    @property
+    def over(self) -> bool:
+        return not self._waiting and not self._running
+
+    def next(self) -> Task | None:
+        """The next take to render: of the shot looked at, else in the film's order. None where all are in work, done,
+        or waiting after a failure. Raises Cancelled."""
+        self.check_cancelled()
+        ready = [task for task in self._waiting if self._due.get(task.key, 0.0) <= time.monotonic()]
+        if not ready:
+            return None
+        rank = {shot: place for place, shot in enumerate(self._ledger.first())}
+        task = min(ready, key=lambda t: min(rank.get(self._ids[index], len(rank)) for index in t.indices))
+        self._waiting.remove(task)
+        self._running[task.key] = (task, 0.0)
+        self._tell(task, self._ledger.started)
+        self.report(0.0)
+        return task
+
+    def check_cancelled(self) -> None:
+        if self.cancelled():
             raise Cancelled("stopped; the shots that were finished are kept")
-        # A shot alike in everything to one rendered just now (a static, silent one, say) shares its take.
-        takes[index] = None if fresh else find_take(takes_dir, keys[index], lengths[index])
-        if takes[index] is None:
-            report(index, 0.0)
-            takes[index] = render_take(
-                conditions(index), keys[index], renderer, takes_dir, partial(report, index), cancelled
-            )
-        frames_done += lengths[index]
-    on_progress(Progress(len(takes), len(takes), 1.0, frames_done, to_render))
-    return timeline.model_copy(update={"shots": [_with_take(s, t) for s, t in zip(timeline.shots, takes)]})
+
+    def progress(self, task: Task, share: float) -> None:
+        self._running[task.key] = (task, share)
+        self._tell(task, self._ledger.moved, share)
+        self.report(share)
+
+    def finish(self, task: Task, take: Take) -> None:
+        del self._running[task.key]
+        self._frames_done += task.num_frames
+        for index in task.indices:
+            self.takes[index] = take
+        self._tell(task, self._ledger.ended, take.seconds, "")
+
+    def fail(self, task: Task, error: Exception) -> None:
+        """A fault (a driver, a full memory) is tried again later, and raised at last; what only the user can mend is
+        raised at once."""
+        self._attempts[task.key] += 1
+        again = not isinstance(error, MusicVideoError) and self._attempts[task.key] < MAX_ATTEMPTS
+        if not isinstance(error, Cancelled):
+            self._tell(task, self._ledger.ended, None, f"{type(error).__name__}: {error}")
+        if not again:
+            raise error
+        logging.warning("shot %s failed, it will be tried again", self._ids[task.indices[0]], exc_info=error)
+        self._due[task.key] = time.monotonic() + BACKOFF * 4 ** (self._attempts[task.key] - 1)
+        self.put_back(task)
+
+    def put_back(self, task: Task) -> None:
+        """It was lost through no fault of its own: another machine takes it."""
+        del self._running[task.key]
+        self._waiting.insert(0, task)
+
+    def report(self, share: float) -> None:
+        shots_done = sum(take is not None for take in self.takes)
+        frames = self._frames_done + sum(share * task.num_frames for task, share in self._running.values())
+        self._on_progress(Progress(shots_done, len(self.takes), share, frames, self._num_frames))
+
+    def _tell(self, task: Task, what: Callable, *values) -> None:
+        for index in task.indices:
+            what(self._ids[index], *values)
+
+
+class LocalExecutor:
+    """One shot after the other, in this process."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer, self.name, self.identity = renderer, renderer.name, renderer.identity
+
+    def run(self, queue: ShotQueue, takes_dir: Path) -> None:
+        while not queue.over:
+            task = queue.next()
+            if task is None:
+                time.sleep(PATIENCE)
+                continue
+            try:
+                progress = partial(queue.progress, task)
+                take = render_take(task.conditions(), task.key, self.renderer, takes_dir, progress, queue.cancelled)
+            except Exception as error:
+                queue.fail(task, error)
+            else:
+                queue.finish(task, take)
 
 
 def render_take(
@@ -129,11 +285,16 @@ def render_take(
     on_progress: Callable[[float], None] = lambda share: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Take:
-    """Render one shot and write its file, whole or not at all, under a name that no take has yet."""
+    """Render one shot and write its file, whole or not at all, under a name that no take has yet.
+
+    A renderer that `resumes` keeps where it stands beside the takes: killed in the middle, it goes on from there.
+    """
     from mv.video import write_video
 
     start = time.perf_counter()
-    frames = renderer.render(conditions, on_progress, cancelled)
+    checkpoint = takes_dir / f".{key}.safetensors" if getattr(renderer, "resumes", False) else None
+    resume = {} if checkpoint is None else {"checkpoint": checkpoint}
+    frames = renderer.render(conditions, on_progress, cancelled, **resume)
     _check_frames(frames, conditions, renderer)
     seconds = time.perf_counter() - start
     name = _free_name(takes_dir, key)
@@ -141,26 +302,38 @@ def render_take(
         key=name, file=f"{name}.mp4", model=renderer.name, num_frames=conditions.num_frames, seconds=round(seconds, 3)
     )
     write_video(takes_dir / take.file, frames, conditions.fps, TAKE_CRF, {"comment": take.model_dump_json()})
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     return take
 
 
-def take_key(conditions: Conditions, renderer: Renderer) -> str:
-    """sha256 over everything that could change a pixel, the reference image by its content. Raises InputError."""
-    said = {
-        "format": TAKE_FORMAT,
-        "renderer": [renderer.name, renderer.identity],
-        "prompt": conditions.prompt,
-        "fps": str(conditions.fps),
-        "size": [conditions.width, conditions.height],
-        "seed": conditions.seed,
-        "reference": _content_hash(conditions.reference),
-    }
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    arrays = (conditions.path.extrinsics, conditions.path.intrinsics, conditions.audio)
-    for array, dtype in zip(arrays, ("<f8", "<f8", "<f4")):
-        digest.update(repr(array.shape).encode())
-        digest.update(np.ascontiguousarray(array, dtype=dtype).tobytes())
+def take_key(conditions: Conditions, renderer: Renderer | Executor) -> str:
+    """sha256 over everything that could change a pixel on one kind of device: every field of Conditions, files by
+    their content, the renderer's identity (weights, sampler, steps, guidance, windows, render version), and how takes
+    are written. Raises InputError for a file that cannot be read."""
+    digest = hashlib.sha256()
+    _feed(digest, "format", TAKE_FORMAT)
+    _feed(digest, "renderer", [renderer.name, renderer.identity])
+    for part in fields(conditions):
+        value = getattr(conditions, part.name)
+        if part.metadata.get("file") and value is not None:
+            value = _content_hash(value)
+        _feed(digest, part.name, value)
     return digest.hexdigest()
+
+
+def _feed(digest, name: str, value) -> None:
+    """Name and value in an unmistakable form; numbers of arrays in one byte order."""
+    if isinstance(value, CameraPath):
+        for part in ("extrinsics", "intrinsics"):
+            _feed(digest, f"{name}.{part}", getattr(value, part))
+    elif isinstance(value, np.ndarray):
+        little = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
+        digest.update(f"{name}: {little.dtype.str} {little.shape}\n".encode())
+        digest.update(little.tobytes())
+    else:
+        text = str(value) if isinstance(value, Fraction) else value
+        digest.update(f"{name}: {json.dumps(text)}\n".encode())
 
 
 def find_take(takes_dir: Path, key: str, num_frames: int) -> Take | None:
@@ -176,6 +349,31 @@ def find_take(takes_dir: Path, key: str, num_frames: int) -> Take | None:
         if length == take.num_frames == num_frames:
             return take
     return None
+
+
+def _find_or_borrow(takes_dir: Path, elsewhere: Sequence[Path], key: str, num_frames: int) -> Take | None:
+    """A take of this content from here, or from another project, whose file is then linked or copied."""
+    from mv.video import whole_file
+
+    if take := find_take(takes_dir, key, num_frames):
+        return take
+    for folder in elsewhere:
+        if take := find_take(folder, key, num_frames):
+            with whole_file(takes_dir / take.file) as temporary:
+                temporary.unlink()
+                try:
+                    os.link(folder / take.file, temporary)
+                except OSError:  # another disk, or one that knows no links
+                    shutil.copyfile(folder / take.file, temporary)
+            return take
+    return None
+
+
+def _space_needed(timeline: Timeline, lengths: list[int], takes: list[Take | None]) -> int:
+    """Bytes: the takes that are missing, and the film."""
+    missing = sum(length for length, take in zip(lengths, takes) if take is None)
+    pixels = timeline.width * timeline.height
+    return round(pixels * (missing * TAKE_BYTES + timeline.num_frames * FILM_BYTES))
 
 
 def _attempts(takes_dir: Path, key: str) -> list[tuple[int, Path]]:

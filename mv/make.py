@@ -21,7 +21,8 @@ from pathlib import Path
 
 from mv import assembly, generation
 from mv.errors import AudioError, InputError
-from mv.generation import Conditions, Progress, Renderer
+from mv.generation import Conditions, Executor, Ledger, Progress, Renderer
+from mv.projects import lock, sweep
 from mv.schema import Analysis, Brief, Reason, Timeline, dump_compact
 from mv.timing import parse_fps
 
@@ -55,25 +56,34 @@ def make_film(
     model: str | Renderer = "mv-mini",
     steps: int | None = None,
     fresh: bool = False,
+    retakes: int = 0,
     on_step: OnStep = lambda step: None,
     cancelled: Callable[[], bool] = lambda: False,
     **wishes,
 ) -> Path:
     """Song in, film out. wishes as for `direct`. Run again after a stop, it goes on where it was; fresh: anew.
 
+    retakes: as for `generate`.
+
     Raises AudioError, InputError, OutputError, ModelError, Cancelled.
     """
     output = assembly.check_output(output, song)
     check_wishes(**wishes)
-    project_folder(song)  # a missing song is told before a model is loaded
+    check_retakes(retakes)
+    folder = project_folder(song)  # a missing song is told before a model is loaded
     renderer = load_model(model, steps)
+    # Listening and directing write whole files, so they need no lock; and what is no song makes no folder.
     plan = plan_film(song, fresh=fresh, on_step=on_step, **wishes)
-    project_plan = Path(plan.analysis).with_name("plan.json")
-    _keep_edited(project_plan)
-    save_plan(plan, project_plan)
-    plan = generate(plan, renderer, fresh=fresh, on_progress=stage_progress(on_step), cancelled=cancelled)
-    save_plan(plan, project_plan)
-    return assemble(plan, output, on_progress=lambda share: on_step(Step("assemble", share)), cancelled=cancelled)
+    with lock(folder, "make"):
+        sweep(folder)
+        project_plan = Path(plan.analysis).with_name("plan.json")
+        _keep_edited(project_plan)
+        save_plan(plan, project_plan)
+        plan = generate(
+            plan, renderer, fresh=fresh, retakes=retakes, on_progress=stage_progress(on_step), cancelled=cancelled
+        )
+        save_plan(plan, project_plan)
+        return assemble(plan, output, on_progress=lambda share: on_step(Step("assemble", share)), cancelled=cancelled)
 
 
 def plan_film(song: str | Path, *, fresh: bool = False, on_step: OnStep = lambda step: None, **wishes) -> Timeline:
@@ -108,20 +118,27 @@ def direct(
     fps: str | int | Fraction = 24,
     size: str = "standard",
     seed: int = 0,
+    style: str = "",
+    pace: float = 1.0,
+    writer: str | None = None,
 ) -> Timeline:
     """The shot plan of a film for this song; makes the song's work folder.
 
     theme: what it should look like, in words. image: its dominant colour becomes the light, and the look of a person in
     it the performer's, where the theme names none.
-    lyrics: LRC, or plain text. aspect: 16:9, 9:16 or 1:1. size: a key of SIZES. Raises InputError, OutputError.
+    lyrics: LRC, or plain text. aspect: 16:9, 9:16 or 1:1. size: a key of SIZES. style: a key of director.vocabulary's
+    STYLES. pace: 0.5 to 2, how fast to cut. writer: address or folder of a language model that proposes places; see
+    director.llm.open_writer. Raises InputError, OutputError.
     """
     import director
+    from director.llm import open_writer
     from mv.reference import read_person
 
     width, height = picture_size(size, aspect)
     fps = parse_fps(fps)
     lines = _read_words(lyrics, analysis.duration)
     brief = Brief(theme=theme, image=_text(image), lyrics=_text(lyrics), seed=_check_seed(seed))
+    brief = brief.model_copy(update={"style": style, "pace": _check_pace(pace)})
     asked, reasons = _with_image_light(brief)
     person = read_person(brief.image) if brief.image else None
     project = project_folder(song)
@@ -138,29 +155,71 @@ def direct(
         width=width,
         height=height,
         person=person,
+        writer=open_writer(writer) if writer else None,
     )
     shots = [shot.model_copy(update={"reasons": [*shot.reasons, *reasons]}) for shot in plan.shots]
     return plan.model_copy(update={"brief": brief, "shots": shots})
 
 
+def replan(plan: Timeline, analysis: Analysis) -> Timeline:
+    """The plan made anew for what was heard now; shots that are locked or edited stay. Paths as in `plan`, absolute.
+
+    Raises InputError where the analysis is not of this song.
+    """
+    import director
+    from mv.reference import read_person
+
+    asked, reasons = _with_image_light(plan.brief)
+    person = read_person(asked.image) if asked.image else None
+    kept = {shot.id for shot in plan.shots if shot.locked or shot.edited}
+    made = director.replan(plan, analysis, asked, person)
+    shots = [
+        shot if shot.id in kept else shot.model_copy(update={"reasons": [*shot.reasons, *reasons]})
+        for shot in made.shots
+    ]
+    return made.model_copy(update={"brief": plan.brief, "shots": shots})
+
+
 def generate(
     plan: Timeline,
-    model: str | Renderer = "mv-mini",
+    model: str | Renderer | Executor = "mv-mini",
     steps: int | None = None,
     *,
     fresh: bool = False,
+    retakes: int = 0,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
+    ledger: Ledger | None = None,
 ) -> Timeline:
-    """The plan with a take for every shot; takes of an earlier run are used again unless fresh.
+    """The plan with a take for every shot; takes of an earlier run, of other projects too, are used again unless fresh.
 
-    model: a name `python -m mv models` lists, "animatic", or any Renderer. steps: denoising steps; None: the
-    model's own number.
+    model: a name `python -m mv models` lists, "animatic", any Renderer, or an Executor. steps: denoising steps; None:
+    the model's own number. retakes: finished shots are looked at, and those that measure badly planned and rendered
+    again up to so many times (0 to 8); what was seen stands in retakes.log. ledger: told about every shot.
     """
+    check_retakes(retakes)
     renderer, heard = load_model(model, steps), read_analysis(plan)
-    return generation.generate(
-        plan, lambda index: conditions(plan, index, heard), renderer, takes_dir(plan), on_progress, cancelled, fresh
-    )
+
+    def render(plan: Timeline, fresh: bool = False) -> Timeline:
+        return generation.generate(
+            plan,
+            lambda index: conditions(plan, index, heard),
+            renderer,
+            takes_dir(plan),
+            on_progress,
+            cancelled,
+            fresh,
+            elsewhere=_other_takes(plan),
+            ledger=ledger,
+        )
+
+    plan = render(plan, fresh)
+    if not retakes:
+        return plan
+    from mv.retakes import shoot_again
+
+    steps = getattr(renderer, "num_inference_steps", 1)
+    return shoot_again(plan, render, lambda plan, i: conditions(plan, i, heard), takes_dir(plan), retakes, steps)
 
 
 def assemble(
@@ -194,7 +253,7 @@ def conditions(plan: Timeline, index: int, analysis: Analysis) -> Conditions:
     )
 
 
-def load_model(model: str | Renderer, steps: int | None = None) -> Renderer:
+def load_model(model: str | Renderer | Executor, steps: int | None = None) -> Renderer | Executor:
     """Raises InputError for a name or steps that cannot be, ModelError for an incomplete model."""
     if not isinstance(model, str):
         return model
@@ -213,6 +272,12 @@ def takes_dir(plan: Timeline) -> Path:
     return Path(plan.analysis).parent / "takes"
 
 
+def _other_takes(plan: Timeline) -> list[Path]:
+    """The takes of all other projects."""
+    own = takes_dir(plan).absolute()
+    return sorted(folder for folder in projects_home().glob("*/takes") if folder != own)
+
+
 def read_analysis(plan: Timeline) -> Analysis:
     return Analysis.load(plan.analysis)
 
@@ -225,13 +290,42 @@ def stage_progress(on_step: OnStep) -> Callable[[Progress], None]:
 # ---------------------------------------------------------------- wishes
 
 
-def check_wishes(*, image=None, lyrics=None, aspect="16:9", fps=24, size="standard", seed=0, theme="") -> None:
+def check_wishes(
+    *,
+    image=None,
+    lyrics=None,
+    aspect="16:9",
+    fps=24,
+    size="standard",
+    seed=0,
+    theme="",
+    style="",
+    pace=1.0,
+    writer=None,
+) -> None:
     """Raise InputError for what `direct` would refuse, before minutes of listening."""
+    from director.llm import check_writer
+    from director.moments import split_theme
+    from director.story import read_style
+
     picture_size(size, aspect)
     parse_fps(fps)
     _check_seed(seed)
+    _check_pace(pace)
+    read_style(style)
+    split_theme(theme)
+    if writer:
+        check_writer(writer)
     _with_image_light(Brief(theme=theme, image=_text(image)))
     _read_words(lyrics, duration=float("inf"))
+
+
+def check_retakes(retakes: int) -> None:
+    """Raises InputError."""
+    from director.agent import MAX_RETAKES
+
+    if not 0 <= retakes <= MAX_RETAKES:
+        raise InputError(f"retakes: expected 0 to {MAX_RETAKES}, got {retakes}")
 
 
 def picture_size(size: str, aspect: str) -> tuple[int, int]:
@@ -241,6 +335,12 @@ def picture_size(size: str, aspect: str) -> tuple[int, int]:
     if aspect not in SIZES[size]:
         raise InputError(f"aspect: expected one of {', '.join(SIZES[size])}, got {aspect!r}")
     return SIZES[size][aspect]
+
+
+def _check_pace(pace: float) -> float:
+    if not 0.5 <= pace <= 2:
+        raise InputError(f"pace: expected 0.5 to 2, got {pace:g}")
+    return pace
 
 
 def _check_seed(seed: int) -> int:
@@ -350,8 +450,12 @@ def _known_analysis(folder: Path) -> Analysis | None:
 
 def save_plan(plan: Timeline, path: str | Path) -> None:
     """Raises OutputError."""
-    folder = Path(path).absolute().parent
-    _with_paths(plan, lambda file: _inside(file, folder)).save(path)
+    relative_plan(plan, Path(path).absolute().parent).save(path)
+
+
+def relative_plan(plan: Timeline, folder: Path) -> Timeline:
+    """The plan with the paths of files in `folder` relative to it: as it is saved there."""
+    return _with_paths(plan, lambda file: _inside(file, folder))
 
 
 def load_plan(path: str | Path) -> Timeline:

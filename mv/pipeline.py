@@ -15,6 +15,7 @@ import torch
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
 
 from mv.camera import CameraPath
+from mv.checkpoints import Checkpoint, Denoising
 from mv.errors import Cancelled, InputError, ModelError
 from mv.generation import Conditions
 from mv.model.autoencoder import MVAutoencoder
@@ -97,6 +98,7 @@ class MVPipeline(DiffusionPipeline):
         windows: WindowSpec = WindowSpec(),
         output_type: str = "np",
         callback: Callable[[float], None] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> MVPipelineOutput:
         """path: f camera poses; audio (f, len(AUDIO_FEATURES)); returns exactly f frames.
 
@@ -104,6 +106,7 @@ class MVPipeline(DiffusionPipeline):
         bool: frames the shot has to pass through: its first for a picture that moves, its first few to go on from, its
         first and last to fill what lies between; a latent frame counts as known where all its video frames are.
         output_type "latent" leaves the latents undecoded. callback is given the share done, 0..1, after every window.
+        checkpoint keeps where the denoising stands; the result is the same to the last bit, however often it stopped.
         Raises InputError for sizes and lengths that do not fit together.
         """
         # 1. Check
@@ -124,23 +127,29 @@ class MVPipeline(DiffusionPipeline):
         self.scheduler.set_timesteps(sigmas=even_sigmas(num_inference_steps), device=latents.device)
         offsets = offset_sequence(length, num_inference_steps, windows, _activity(audio, length))
         plans = [plan_windows(length, offset, windows) for offset in offsets]
-        total, done = sum(map(len, plans)), 0
+        total = sum(map(len, plans))
 
         # 4. Denoise: predictions of all windows are blended, then one step is taken on the whole
-        for timestep, plan in zip(self.scheduler.timesteps, plans):
+        state = Denoising(0, 0, latents, None) if checkpoint is None else checkpoint.load(latents)
+        for step in range(state.step, num_inference_steps):
+            timestep, latents = self.scheduler.timesteps[step], state.latents
+            before = sum(map(len, plans[:step]))
 
             def predict(part: torch.Tensor, start: int, stop: int, timestep=timestep) -> torch.Tensor:
-                nonlocal done
-                velocity = self._guided(part, timestep, conditions.window(start, stop), nothing, guidance_scale)
-                done += 1
-                if callback is not None:
-                    callback(0.9 * done / total)
-                return velocity
+                return self._guided(part, timestep, conditions.window(start, stop), nothing, guidance_scale)
 
-            velocity = blended_velocity(predict, latents, plan)
+            def after(done: int, velocity: torch.Tensor, step=step, latents=latents, before=before) -> None:
+                if checkpoint is not None:
+                    checkpoint.save(Denoising(step, done, latents, velocity))
+                if callback is not None:
+                    callback(0.9 * (before + done) / total)
+
+            velocity = blended_velocity(predict, latents, plans[step], state.windows, state.velocity, after)
             latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            state = Denoising(step + 1, 0, latents, None)
 
         # 5. Decode
+        latents = state.latents
         frames = None if output_type == "latent" else self.decode_latents(latents, num_frames)
         if callback is not None:
             callback(1.0)
@@ -233,6 +242,8 @@ def _activity(audio: np.ndarray, length: int) -> np.ndarray:
 class DiffusionRenderer:
     """The embedded model as a Renderer: one take from the conditions of one shot."""
 
+    resumes = True  # see mv/generation.py: `render` takes a checkpoint
+
     def __init__(
         self,
         name: str,
@@ -252,10 +263,12 @@ class DiffusionRenderer:
         conditions: Conditions,
         on_progress: Callable[[float], None] = lambda share: None,
         cancelled: Callable[[], bool] = lambda: False,
+        checkpoint: Path | None = None,
     ) -> np.ndarray:
         """(f, height, width, 3) uint8 RGB. Looks at `cancelled` after every window.
 
         A shot that has a reference picture starts from it: the model knows its first frame and goes on from there.
+        checkpoint: a file to go on from, if it is there, and to keep up to date.
         """
 
         def callback(share: float) -> None:
@@ -263,7 +276,8 @@ class DiffusionRenderer:
                 raise Cancelled("rendering was cancelled; finished shots are kept")
             on_progress(share)
 
-        frames = self._run(conditions, conditions.seed, callback=callback).frames
+        resume = checkpoint and Checkpoint(checkpoint)
+        frames = self._run(conditions, conditions.seed, callback=callback, checkpoint=resume).frames
         return frames if frames.shape[1:3] == (conditions.height, conditions.width) else scale(frames, conditions)
 
     def latents(self, conditions: Conditions, seed: int) -> torch.Tensor:

@@ -4,13 +4,15 @@ Music keeps float seconds; film keeps integer frames, intervals are half open. D
 new one (see mv/ui/edits.py). Unknown versions and broken files are refused with the reason.
 """
 
+import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import (
@@ -23,10 +25,8 @@ from pydantic import (
     model_validator,
 )
 
-from mv.errors import InputError, OutputError
+from mv.errors import InputError, cannot_write
 from mv.timing import parse_fps, to_frame
-
-SCHEMA_VERSION = 1
 
 Fps = Annotated[
     Fraction,
@@ -43,7 +43,11 @@ AUDIO_FEATURES = CURVES + tuple(f"{fn}{period}" for period in PHASE_PERIODS for 
 
 
 class Document(BaseModel):
+    """upgrades: what makes version 2 of a file's content from version 1, version 3 from 2 ...: old files are read for
+    good. A change of the format adds one at the end; none is ever changed."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
+    upgrades: ClassVar[tuple[Callable[[dict], dict], ...]] = ()
 
     def save(self, path: str | Path) -> None:
         """Write JSON atomically: a temporary file beside the target, fsync, rename. Raises OutputError."""
@@ -55,7 +59,7 @@ class Document(BaseModel):
         path = Path(path)
         kind = cls.__name__.lower()
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(cls._upgraded(path.read_bytes()))
         except OSError as error:
             raise InputError(f"{path}: cannot read the {kind} file: {error.strerror}") from None
         except ValidationError as error:
@@ -64,6 +68,25 @@ class Document(BaseModel):
             raise InputError(f"{path}: not a valid {kind} file: {where}: {first['msg']}") from None
         except InputError as error:  # a field's own rule, such as parse_fps
             raise InputError(f"{path}: not a valid {kind} file: {error}") from None
+
+    @classmethod
+    def _upgraded(cls, content: bytes) -> bytes:
+        """Of this program's version. What is no document at all is left as it is: validation says what is wrong."""
+        try:
+            said = json.loads(content)
+        except (ValueError, RecursionError):
+            return content
+        version, newest = said.get("version") if isinstance(said, dict) else None, len(cls.upgrades) + 1
+        if type(version) is not int or version == newest or version < 1:
+            return content
+        if version > newest:
+            raise InputError(
+                f"version: it was made by a newer MV Studio (version {version}, this program reads up to {newest}): "
+                "update the program"
+            )
+        for upgrade in cls.upgrades[version - 1 :]:
+            said = upgrade(said)
+        return json.dumps(said | {"version": newest}).encode()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -81,19 +104,23 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot write: {error.strerror}. Free some space or choose another place.") from None
+        raise cannot_write(path, error) from None
 
 
 # ---------------------------------------------------------------- what the program hears
 
 
 class Section(Document):
-    """start and duration in seconds. `repeat_of` is the index of the earlier section this one repeats, if any."""
+    """start and duration in seconds. `repeat_of` is the index of the earlier section this one repeats, if any.
+
+    form: the music as a letter, A, B ..., with one prime per earlier appearance: A, B, A', A''; "" where unknown.
+    """
 
     start: float = Field(ge=0)
     duration: float = Field(gt=0)
     label: Literal["intro", "verse", "chorus", "bridge", "drop", "break", "outro"]
     repeat_of: int | None = None
+    form: str = ""
     energy: float = Field(0.5, ge=0, le=1)
 
     @property
@@ -108,10 +135,38 @@ class Mood(Document):
     valence: float = Field(0.5, ge=0, le=1)
 
 
-class LyricLine(Document):
+class Event(Document):
+    """A passage to direct to, start and end in seconds: the music builds up, drops, or breaks off for some bars.
+
+    A drop ends a bar after it comes: what matters is where it starts.
+    """
+
+    kind: Literal["build-up", "drop", "break"]
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
+
+
+class LyricWord(Document):
     start: float = Field(ge=0)
     end: float = Field(ge=0)
     text: str
+
+
+class LyricLine(Document):
+    """words: times of the single words where the lyrics file has them."""
+
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
+    text: str
+    words: list[LyricWord] = []
+
+
+def _with_mouth(content: dict) -> dict:
+    """Version 1 did not tell the singer's mouth from the voice everywhere."""
+    features = content.get("features")
+    if isinstance(features, dict) and "voice" in features:
+        features.setdefault("mouth", features["voice"])
+    return content
 
 
 class Analysis(Document):
@@ -121,14 +176,18 @@ class Analysis(Document):
     i / feature_rate. Use `on_grid` to read them on a film's frames.
     """
 
-    version: Literal[1] = SCHEMA_VERSION
+    upgrades: ClassVar = (_with_mouth,)
+    version: Literal[2] = 2
     title: str = ""
     duration: float = Field(gt=0)
     tempo: float = Field(ge=0, description="beats per minute, 0 where no beat was found")
     tempo_confidence: float = Field(1.0, ge=0, le=1)
     beats: list[float]
     downbeats: list[float]
+    beat_confidence: list[float] = Field([], description="0..1 per beat; empty in older files: unknown")
     sections: list[Section]
+    events: list[Event] = []
+    accents: list[float] = Field([], description="seconds of single hits that neither arc nor metre explain")
     key: str = ""
     mood: Mood = Mood()
     lyrics: list[LyricLine] = []
@@ -142,6 +201,8 @@ class Analysis(Document):
             raise ValueError("beats must increase")
         if not set(self.downbeats) <= set(self.beats):
             raise ValueError("every downbeat must be one of the beats")
+        if self.beat_confidence and len(self.beat_confidence) != len(self.beats):
+            raise ValueError("beat_confidence must have one value per beat, or none")
         if set(self.features) != set(CURVES):
             raise ValueError(f"features must be exactly {', '.join(CURVES)}")
         if len({len(curve) for curve in self.features.values()}) != 1:
@@ -208,6 +269,11 @@ class MoveKind(StrEnum):
     orbit_right = "orbit right"
     zoom_in = "zoom in"
     zoom_out = "zoom out"
+    push_in = "push-in"
+    dolly_zoom_in = "dolly-zoom in"
+    dolly_zoom_out = "dolly-zoom out"
+    whip_left = "whip-pan left"
+    whip_right = "whip-pan right"
     roll_left = "roll left"
     roll_right = "roll right"
     handheld = "handheld"
@@ -226,13 +292,19 @@ class Keyframe(Document):
 
 
 class CameraMove(Document):
-    """amount 1 is the move as a director would mean it, 0.5 half of it. beat 0..1: how much accents push the camera on
-    the beat. Explicit keyframes override kind and amount."""
+    """amount 1 is the move as a director would mean it, 0.5 half of it. beat 0..1: how much the music moves the camera,
+    accent: how: a push of the lens on every beat (pulse) or every downbeat (push), or a sway from side to side with the
+    bars. Explicit keyframes override kind, amount, framing and lens."""
 
     kind: MoveKind = MoveKind.static
     amount: float = Field(1.0, ge=0, le=2)
     easing: Literal["linear", "smooth"] = "smooth"
     beat: float = Field(0.0, ge=0, le=1)
+    accent: Literal["pulse", "push", "sway"] = "pulse"
+    framing: float = Field(1.0, ge=0.5, le=2, description="distance, in units of the shot size's own; below 1 tighter")
+    lens: float = Field(
+        1.0, ge=0.5, le=2, description="focal length, in units of the standard 41 mm; the performer keeps their size"
+    )
     azimuth: float = Field(0.0, ge=-60, le=60, description="where round the performer the shot stands, degrees")
     keyframes: list[Keyframe] = []
 
@@ -290,10 +362,24 @@ class Shot(Document):
     takes: list[Take] = []
     chosen: str | None = Field(None, description="key of the chosen take; the newest one if none is chosen")
     reasons: list[Reason] = []
+    planned: str | None = Field(None, description="fingerprint of the shot as the director made it; see `edited`")
 
     @property
     def end(self) -> int:
         return self.start + self.duration
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what the director decides: where the shot stands and what it shows."""
+        decided = {"start", "duration", "size", "prompt", "camera", "transition", "reference", "seed"}
+        # Without defaults, so that a field added to the schema makes no old shot look edited.
+        text = json.dumps(self.model_dump(mode="json", include=decided, exclude_defaults=True), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def edited(self) -> bool:
+        """Whether somebody changed the shot after the director; False where the plan does not tell."""
+        return self.planned is not None and self.planned != self.fingerprint
 
 
 class Cast(Document):
@@ -311,16 +397,19 @@ class Brief(Document):
     """What the user asked for."""
 
     theme: str = ""
+    style: str = Field("", description="a key of STYLES in director/vocabulary.py; empty: the music alone decides")
     image: str | None = None
     cast: Cast | None = Field(None, description="None: the director casts")
     lyrics: str | None = Field(None, description="path of a lyrics file")
+    moments: str = Field("", description="must-have moments, see director/moments.py; the theme may hold some too")
+    pace: float = Field(1.0, ge=0.5, le=2, description="how fast to cut: at 2 shots are half as long")
     seed: int = Field(0, ge=0, lt=2**32)
 
 
 class Timeline(Document):
     """The shot plan. Shots tile [0, num_frames) with no gap and no overlap."""
 
-    version: Literal[1] = SCHEMA_VERSION
+    version: Literal[1] = 1
     revision: int = Field(0, ge=0)
     title: str = ""
     song: str = Field(description="path of the song as uploaded")

@@ -7,6 +7,7 @@ the printed algorithm for comparison. Latent frames, half-open intervals.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,15 +90,25 @@ def blend_weights(windows: list[Window], length: int) -> list[torch.Tensor]:
     return [weight / total[start:stop] for (start, stop), weight in zip(windows, weights)]
 
 
-def blended_velocity(predict, latents: torch.Tensor, windows: list[Window]) -> torch.Tensor:
+def blended_velocity(
+    predict,
+    latents: torch.Tensor,
+    windows: list[Window],
+    done: int = 0,
+    velocity: torch.Tensor | None = None,
+    after: Callable[[int, torch.Tensor], None] = lambda done, velocity: None,
+) -> torch.Tensor:
     """predict(latents[:, :, start:stop], start, stop) on every window, blended; latents (b, c, t, h, w).
 
-    For a model that is local in time this equals one prediction on the whole.
+    For a model that is local in time this equals one prediction on the whole. done, velocity: how many windows have
+    been predicted before, and what they gave; after: told both when each further window is.
     """
-    velocity = torch.zeros_like(latents)
-    for (start, stop), weight in zip(windows, blend_weights(windows, latents.shape[2])):
+    velocity = torch.zeros_like(latents) if velocity is None else velocity
+    weighted = list(zip(windows, blend_weights(windows, latents.shape[2])))
+    for number, ((start, stop), weight) in enumerate(weighted[done:], done + 1):
         part = predict(latents[:, :, start:stop], start, stop)
         velocity[:, :, start:stop] += part.to(velocity.dtype) * weight.to(velocity).view(1, 1, -1, 1, 1)
+        after(number, velocity)
     return velocity
 
 

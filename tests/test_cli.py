@@ -1,10 +1,13 @@
 """The command line from outside: exit codes, one line for what the user can mend, no half files."""
 
+import csv
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
@@ -165,12 +168,102 @@ def test_five_lines_make_a_film(click_song):
     assert len(frames_of("film.mp4")) == plan.num_frames
 
 
+def test_a_plan_explains_itself(click_song):
+    page = run("plan", click_song, "--explain", "--size", "draft", "--seed", 3).stdout
+    assert "variety in bits" in page and "s001" in page and "cut: the film starts with the song" in page
+    assert "onset" in page and "of max" in page
+    table = run("plan", click_song, "--explain", "--format", "csv", "-o", "p.json", "--size", "draft").stdout
+    rows = list(csv.DictReader(table.splitlines()))
+    assert [row["shot"] for row in rows] == [shot.id for shot in load_plan("p.json").shots]
+    assert run("plan", click_song, "--explain", "--format", "markdown", "--size", "draft").stdout.startswith("# ")
+    assert "expected one of text, markdown, csv, got 'pdf'" in refused(
+        "plan", click_song, "--explain", "--format", "pdf"
+    )
+    assert "expected -o FILE" in refused("plan", click_song)
+
+
+@pytest.fixture
+def endpoint():
+    """A loopback server in the shape of an OpenAI-compatible one; yields its address and the requests it got."""
+    answer = {"parts": [{"part": "home", "scene": "forest", "time": "day", "palette": "lime"}]}
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self._answer({"data": [{"id": "tiny"}]})
+
+        def do_POST(self):
+            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self._answer({"choices": [{"message": {"content": json.dumps(answer)}}]})
+
+        def _answer(self, document):
+            body = json.dumps(document).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_writer_at_an_address_is_asked_and_one_that_is_not_there_only_said_to_be(click_song, endpoint, caplog):
+    address, asked = endpoint
+    run("plan", click_song, "-o", "plain.json", "--size", "draft")
+    for number, where in enumerate((address, f"{address}#mine")):
+        run("plan", click_song, "-o", "written.json", "--size", "draft", "--writer", where)
+        assert asked[number]["model"] == ("tiny", "mine")[number]
+        evidence = [r.evidence for shot in load_plan("written.json").shots for r in shot.reasons]
+        assert any("the writer proposes it" in text for text in evidence)
+    run("plan", click_song, "-o", "alone.json", "--size", "draft", "--writer", "http://127.0.0.1:9/v1#x")
+    assert load_plan("alone.json").shots == load_plan("plain.json").shots
+    assert "the plan is the rules' own" in caplog.text
+
+
+def test_style_and_pace_reach_the_plan(click_song):
+    run("plan", click_song, "-o", "p.json", "--size", "draft", "--style", "road movie", "--pace", 1.5)
+    plan = load_plan("p.json")
+    assert (plan.brief.style, plan.brief.pace) == ("road movie", 1.5)
+    assert "the style: on the way" in str(plan.shots)
+
+
+def test_a_film_whose_shots_are_looked_at_tells_what_was_seen(click_song, home, monkeypatch):
+    monkeypatch.setattr("mv.retakes.look", lambda *seen: {"sharpness": 0.1})
+    run("make", click_song, "-o", "f.mp4", "--model", "animatic", "--size", "draft", "--retakes", 1)
+    (log,) = home.glob("*/retakes.log")
+    lines = log.read_text().splitlines()
+    assert lines[0] == "s001, take 1: sharpness 0.1, at least 0.35"
+    assert any(line.startswith("s001: planned again with another seed") for line in lines)
+    assert "retakes: expected 0 to 8, got 9" in refused("make", click_song, "-o", "f.mp4", "--retakes", 9)
+    assert Path("f.mp4").exists()
+
+
+def test_a_plan_holds_the_moments_of_its_theme(click_song):
+    run("plan", click_song, "-o", "p.json", "--theme", "a forest <desert, day& end>", "--size", "draft")
+    shots = load_plan("p.json").shots
+    assert "desert by day" in shots[-1].prompt and "<desert, day& end>" in str(shots[-1].reasons)
+
+
 def test_analyze_writes_what_it_heard(click_song, tmp_path):
     output = run("analyze", click_song, "--json", "heard.json").output
     heard = Analysis.load("heard.json")
     assert heard.duration == 4.0
     assert "clicks" in output.lower()
     assert not (tmp_path / "projects").exists()
+
+
+def test_analyze_draws_what_it_heard(click_song):
+    run("analyze", click_song, "--plot", "heard.png")
+    assert Path("heard.png").read_bytes().startswith(b"\x89PNG")
+    assert "ends in .png" in refused("analyze", click_song, "--plot", "heard.pdf")
 
 
 def test_a_song_is_listened_to_once_unless_the_code_changed(click_song, home, monkeypatch):
@@ -264,8 +357,13 @@ def test_songs_that_are_none(tmp_path):
         ("--aspect", "4:3", "aspect: expected one of 16:9, 9:16, 1:1, got '4:3'"),
         ("--size", "huge", "size: expected one of draft"),
         ("--seed", "-2", "seed: expected"),
+        ("--style", "baroque", "style: expected one of performance, road movie"),
+        ("--pace", "3", "pace: expected 0.5 to 2, got 3"),
+        ("--writer", "nowhere", "writer: expected an address such as"),
+        ("--writer", "ftp://127.0.0.1", "writer: expected an address such as"),
         ("--seed", str(2**32), "seed: expected"),
         ("--image", "nowhere.png", "no such image"),
+        ("--theme", "a city <crowd jumps& strat>@0:02", "moments: column 21: expected one of start, mid, end, all"),
         ("--lyrics", "nowhere.lrc", "cannot read the lyrics"),
     ],
 )

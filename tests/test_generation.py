@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from conftest import conditions_of, grey
 
+from mv import generation
 from mv.camera import CameraPath
 from mv.errors import Cancelled, InputError, ModelError, OutputError
-from mv.generation import chosen_take, find_take, generate, take_key
+from mv.generation import Conditions, Ledger, chosen_take, find_take, generate, take_key
 from mv.video import FrameReader, write_video
 
 
@@ -84,13 +85,18 @@ def test_cancel_keeps_what_is_finished(timeline, renderer, tmp_path):
     assert renderer.rendered == [1, 2, 3]
 
 
-def test_a_failing_renderer_leaves_nothing(timeline, renderer, tmp_path):
+def test_a_failing_renderer_is_tried_again_and_leaves_nothing(timeline, renderer, tmp_path, monkeypatch):
+    monkeypatch.setattr(generation, "BACKOFF", 0.01)
+    tries = []
+
     def render(conditions, on_progress, cancelled):
+        tries.append(conditions.seed)
         raise MemoryError
 
     renderer.render = render
     with pytest.raises(MemoryError):
         make_takes(timeline, renderer, tmp_path)
+    assert tries.count(1) == 3, "and meanwhile the other shots have their turn"
     assert files(tmp_path) == ["clicks.wav"]
 
 
@@ -130,7 +136,58 @@ def test_progress_runs_from_nothing_to_everything(timeline, renderer, tmp_path):
     assert [(p.shots_done, p.share, p.num_frames) for p in seen] == [(3, 1.0, 0)]
 
 
+def test_a_fault_that_passes_costs_no_shot(timeline, renderer, tmp_path, monkeypatch):
+    monkeypatch.setattr(generation, "BACKOFF", 0.01)
+    draw, failed = renderer.render, []
+
+    def render(conditions, on_progress, cancelled):
+        if conditions.seed == 1 and not failed:
+            failed.append(1)
+            raise MemoryError
+        return draw(conditions, on_progress, cancelled)
+
+    renderer.render = render
+    noted = []
+
+    class Noting(Ledger):
+        def ended(self, shot, seconds, error):
+            noted.append((shot, error))
+
+    made = make_takes(timeline, renderer, tmp_path, ledger=Noting())
+    assert all(map(chosen_take, made.shots)) and sorted(renderer.rendered) == [1, 2, 3]
+    assert noted[0] == ("s1", "MemoryError: ") and sorted(noted[1:]) == [("s1", ""), ("s2", ""), ("s3", "")]
+
+
+def test_shots_alike_in_everything_share_a_take(timeline, renderer, tmp_path):
+    conditions = conditions_of(timeline)
+    made = generate(timeline, lambda index: conditions(0), renderer, tmp_path)
+    assert renderer.rendered == [1]
+    assert len({chosen_take(shot).key for shot in made.shots}) == 1
+
+
+def test_takes_of_other_projects_are_used(timeline, renderer, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    first = make_takes(timeline, renderer, one)
+    damaged = one / chosen_take(first.shots[0]).file
+    damaged.write_bytes(damaged.read_bytes()[:300])
+    second = make_takes(timeline, renderer, two, elsewhere=[one])
+    assert renderer.rendered == [1, 2, 3, 1], "a damaged take is none"
+    assert files(two) == sorted(chosen_take(shot).file for shot in second.shots)
+    for shot in second.shots[1:]:
+        (one / chosen_take(shot).file).unlink()
+    make_takes(timeline, renderer, two)
+    assert renderer.rendered == [1, 2, 3, 1]
+
+
 # ---------------------------------------------------------------- keys
+
+
+def test_every_field_of_the_conditions_is_in_the_key(timeline, renderer, monkeypatch):
+    """A field added later cannot be forgotten."""
+    seen = []
+    monkeypatch.setattr(generation, "_feed", lambda digest, name, value: seen.append(name))
+    take_key(conditions_of(timeline)(0), renderer)
+    assert seen == ["format", "renderer", *(part.name for part in fields(Conditions))]
 
 
 def test_a_key_changes_with_everything_that_could_change_a_pixel(timeline, renderer, tmp_path):

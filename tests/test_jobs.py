@@ -1,18 +1,27 @@
 """Jobs are durable, run one at a time, stop when asked and come back when their worker dies."""
 
+import errno
 import os
+import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+from conftest import conditions_of
 
-from mv import jobs
-from mv.errors import Cancelled, InputError, OutputError
-from mv.jobs import JobStore, Progress, work
+from mv.errors import Cancelled, DiskFull, InputError, OutputError
+from mv.generation import generate
+from mv.jobs import JobStore, Progress, ShotLedger, work
+from mv.jobs import store as jobs
+from mv.jobs import worker as worker_module
+from mv.jobs.worker import local_devices
 
 
 @pytest.fixture
@@ -103,15 +112,20 @@ def test_what_the_user_did_wrong_is_told_in_their_words(store, at_work):
     assert (store.get(job.id).state, store.get(job.id).error) == ("failed", "song.txt: not a sound file")
 
 
-def test_a_fault_fails_the_job_and_the_worker_goes_on(store, at_work):
+def test_a_fault_is_tried_again_then_fails_and_the_worker_goes_on(store, at_work, monkeypatch):
+    monkeypatch.setattr(jobs, "BACKOFF", 0.01)
+    tries = []
+
     def run(job, report, cancelled):
+        tries.append(job.project)
         if job.project == "bad":
             raise ZeroDivisionError("division by zero")
 
     bad, good = store.submit("bad", "make"), store.submit("good", "make")
     at_work(run)
-    wait_for(lambda: not store.get(good.id).open)
-    assert store.get(good.id).state == "done"
+    wait_for(lambda: not store.get(bad.id).open and not store.get(good.id).open)
+    assert store.get(good.id).state == "done" and sorted(tries) == ["bad", "bad", "bad", "good"]
+    assert [(a.outcome, "division" in a.error) for a in store.attempts(bad.id)] == [("failed", True)] * 3
     assert store.get(bad.id).state == "failed" and "ZeroDivisionError: division by zero" in store.get(bad.id).error
 
 
@@ -178,6 +192,22 @@ def test_a_cancelled_job_of_a_dead_worker_does_not_come_back(store):
     assert store.get(job.id).state == "cancelled"
 
 
+def test_finished_shots_keep_a_killed_job_alive(store):
+    job = store.submit("song", "make")
+    for attempt in range(3 * jobs.MAX_ATTEMPTS):
+        worker = f"elsewhere:{attempt}:a"
+        assert store.claim(worker).state == "running"
+        store.plan_shots(job.id, [("s1", "k1"), ("s2", "k2")], set())
+        store.start_shot(job.id, "s1")
+        store.end_shot(job.id, "s1", seconds=1.0)
+        store.start_shot(job.id, "s2")
+        age(store, job.id, jobs.STALE + 1, worker)
+        store.recover()
+        assert store.get(job.id).state == "queued"
+    lost = [a for a in store.attempts(job.id) if a.outcome == "lost"]
+    assert [a.shot for a in lost[:2]] == ["", "s2"] and all(a.ended for a in store.attempts(job.id))
+
+
 def test_a_worker_told_to_stop_puts_its_job_back(store, at_work):
     job = store.submit("song", "make")
     stop = at_work(until_cancelled)
@@ -185,6 +215,304 @@ def test_a_worker_told_to_stop_puts_its_job_back(store, at_work):
     stop.set()
     wait_for(lambda: store.get(job.id).state == "queued", seconds=2.0)
     assert store.get(job.id).attempts == 0
+
+
+# ---------------------------------------------------------------- pause, retry, order
+
+
+def test_pause_stops_within_two_seconds_and_resume_goes_on(store, at_work):
+    job = store.submit("song", "render")
+    at_work(until_cancelled)
+    wait_for(lambda: store.get(job.id).message == "Working")
+    store.pause(job.id)
+    wait_for(lambda: store.get(job.id).state == "paused", seconds=2.0)
+    assert store.get(job.id).open and store.get(job.id).attempts == 0
+    with pytest.raises(InputError, match="worked on already"):
+        store.submit("song", "render")
+    store.resume(job.id)
+    wait_for(lambda: store.get(job.id).message == "Working")
+    store.cancel(job.id)
+    wait_for(lambda: store.get(job.id).state == "cancelled", seconds=2.0)
+    assert [attempt.outcome for attempt in store.attempts(job.id)] == ["paused", "cancelled"]
+
+
+def test_a_waiting_job_is_paused_at_once_and_can_be_cancelled(store):
+    first, second = store.submit("a", "make"), store.submit("b", "make")
+    store.pause(first.id)
+    assert store.get(first.id).state == "paused"
+    assert store.ahead(second) == 0
+    assert store.claim("host:1:a").id == second.id
+    store.cancel(first.id)
+    assert store.get(first.id).state == "cancelled"
+
+
+def test_cancel_wins_over_pause(store):
+    job = store.submit("song", "make")
+    store.claim("host:1:a")
+    store.pause(job.id)
+    store.cancel(job.id)
+    assert not store.beat(job.id, "host:1:a", Progress())
+    store.halt(job.id, "host:1:a")
+    assert store.get(job.id).state == "cancelled"
+
+
+def test_a_paused_job_of_a_dead_worker_stays_paused(store):
+    job = store.submit("song", "make")
+    store.claim("elsewhere:1:a")
+    store.pause(job.id)
+    age(store, job.id, jobs.STALE + 1, "elsewhere:1:a")
+    store.recover()
+    assert store.get(job.id).state == "paused"
+
+
+def test_a_failed_or_cancelled_job_can_be_tried_again(store):
+    job = store.submit("song", "make")
+    store.claim("host:1:a")
+    store.mark_planned(job.id)
+    store.finish(job.id, "host:1:a", "failed", "Failed", "the song is gone")
+    store.retry(job.id)
+    again = store.claim("host:1:b")
+    assert (again.id, again.error, again.planned, again.attempts) == (job.id, "", True, 1)
+    store.finish(job.id, "host:1:b", "cancelled")
+    other = store.submit("song", "plan")
+    with pytest.raises(InputError, match="worked on already"):
+        store.retry(job.id)
+    store.cancel(other.id)
+    store.retry(job.id)
+    assert store.get(job.id).state == "queued"
+
+
+def test_a_job_that_failed_by_a_fault_waits_before_it_tries_again(store, monkeypatch):
+    job, other = store.submit("song", "make"), store.submit("other", "make")
+    store.claim("host:1:a")
+    store.try_later(job.id, "host:1:a", "no memory")
+    assert "trying again in 2 seconds" in store.get(job.id).message and store.get(job.id).error == "no memory"
+    assert store.claim("host:1:a").id == other.id
+    store.finish(other.id, "host:1:a", "done")
+    assert store.claim("host:1:a") is None
+    now = time.monotonic()
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now + jobs.BACKOFF)
+    assert store.claim("host:1:a").attempts == 2
+
+
+def test_priority_goes_before_age(store):
+    low, high = store.submit("a", "make"), store.submit("b", "make", priority=1)
+    assert (store.ahead(low), store.ahead(high)) == (1, 0)
+    assert store.claim("host:1:a").id == high.id
+
+
+def test_a_device_does_one_job_at_a_time(store):
+    jobs_ = [store.submit(name, "make") for name in "abc"]
+    assert store.claim("host:1:a", "cuda:0").id == jobs_[0].id
+    assert store.claim("host:2:b", "cuda:0") is None
+    assert store.claim("host:3:c", "cuda:1").id == jobs_[1].id
+    assert store.get(jobs_[1].id).device == "cuda:1"
+
+
+def test_every_shot_is_known(store):
+    job = store.submit("song", "make")
+    assert store.shots("song") == []
+    store.claim("host:1:a")
+    store.plan_shots(job.id, [("s1", "k1"), ("s2", "k2"), ("s3", "k3")], {"s2"})
+    store.start_shot(job.id, "s3")
+    store.move_shot(job.id, "s3", 0.25)
+    assert [(s.shot, s.state, s.progress) for s in store.shots("song")] == [
+        ("s1", "waiting", 0), ("s2", "done", 1), ("s3", "running", 0.25)
+    ]  # fmt: skip
+    store.end_shot(job.id, "s3", error="MemoryError: no room")
+    assert [(s.state, s.attempts, s.error) for s in store.shots("song")][2] == ("failed", 1, "MemoryError: no room")
+    store.plan_shots(job.id, [("s1", "other"), ("s3", "k3")], set())
+    assert [(s.shot, s.key, s.attempts) for s in store.shots("song")] == [("s1", "other", 0), ("s3", "k3", 1)]
+    store.start_shot(job.id, "s1")
+    store.put_back(job.id, "host:1:a")
+    assert store.shots("song")[0].state == "waiting"
+    assert [(a.shot, a.outcome) for a in store.attempts(job.id)] == [
+        ("", "interrupted"), ("s3", "failed"), ("s1", "lost")
+    ]  # fmt: skip
+
+
+def test_the_shot_looked_at_comes_first(store, timeline, renderer, tmp_path):
+    job = store.submit("song", "render")
+    store.claim("host:1:a")
+    store.prioritise("song", ["s3", "gone"])
+    ledger = ShotLedger(store, store.get(job.id))
+    generate(timeline, conditions_of(timeline), renderer, tmp_path / "takes", ledger=ledger)
+    assert renderer.rendered == [3, 1, 2]
+    assert [(s.shot, s.state, s.seconds is not None) for s in store.shots("song")] == [
+        ("s1", "done", True), ("s2", "done", True), ("s3", "done", True)
+    ]  # fmt: skip
+    assert JobStore(store.home).first_shots("song") == ["s3", "gone"]
+    store.prioritise("song", [])
+    assert store.first_shots("song") == []
+
+
+# ---------------------------------------------------------------- full disks, clocks, damage
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DiskFull("the film needs 9 MiB", needs=2**60),
+        OSError(errno.ENOSPC, "No space left on device"),
+        OutputError("cannot write"),
+    ],
+    ids=["told before", "met in the middle", "another reason"],
+)
+def test_a_full_disk_pauses_and_space_lets_it_go_on(store, at_work, monkeypatch, error):
+    free = [10]
+    for module in (jobs, worker_module):
+        monkeypatch.setattr(module, "free_bytes", lambda folder: free[0])
+    tries = []
+
+    def run(job, report, cancelled):
+        tries.append(job.id)
+        if len(tries) == 1:
+            raise error
+
+    job = store.submit("song", "render")
+    at_work(run)
+    if type(error) is OutputError:
+        wait_for(lambda: store.get(job.id).state == "failed")
+        return
+    wait_for(lambda: store.get(job.id).state == "paused")
+    assert "Paused: the" in store.get(job.id).message and store.get(job.id).needs > 10
+    time.sleep(1.2)
+    assert len(tries) == 1
+    free[0] = 2**61
+    wait_for(lambda: store.get(job.id).state == "done")
+    assert store.get(job.id).needs is None and len(tries) == 2
+
+
+def test_a_store_that_cannot_be_written_now_is_written_later(store, at_work, monkeypatch):
+    refused = []
+    finish = JobStore.finish
+
+    def full(self, *values):
+        if len(refused) < 2:
+            refused.append(values)
+            raise sqlite3.OperationalError("database or disk is full")
+        return finish(self, *values)
+
+    monkeypatch.setattr(JobStore, "finish", full)
+    job = store.submit("song", "make")
+    at_work(lambda job, report, cancelled: None)
+    wait_for(lambda: store.get(job.id).state == "done")
+    assert len(refused) == 2
+
+
+@pytest.mark.parametrize("jump", [-(10**9), 10**9])
+def test_a_clock_that_jumps_changes_nothing(store, monkeypatch, jump):
+    first = store.submit("a", "make")
+    store.claim("elsewhere:1:a")
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + jump)
+    store.recover()
+    assert store.get(first.id).state == "running"
+    second = store.submit("b", "make")
+    third = store.submit("a2", "make")
+    assert (store.ahead(second), store.ahead(third)) == (1, 2)
+    store.try_later(first.id, "elsewhere:1:a", "fault")
+    monkeypatch.setattr(time, "time", real)
+    assert store.claim("elsewhere:2:b").id == second.id
+    newest = store.submit("c", "plan")
+    store.cancel(newest.id)
+    monkeypatch.setattr(time, "time", lambda: real() - abs(jump))
+    assert store.submit("c", "make").id == store.status("c").id
+
+
+def test_after_a_restart_of_the_machine_nobody_is_waited_for(store, monkeypatch):
+    job = store.submit("a", "make")
+    store.claim(f"{socket.gethostname()}:{os.getpid()}:a")
+    monkeypatch.setattr(jobs, "boot", lambda: "another")
+    store.recover()
+    assert store.get(job.id).state == "queued"
+
+
+def test_the_store_of_an_older_program_is_taken_over(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite3")) as old, old:
+        old.executescript(jobs._MIGRATIONS[0])
+        old.execute("INSERT INTO jobs (id, project, kind, created) VALUES ('x', 'song', 'make', 12)")
+    store = JobStore(tmp_path)
+    assert (store.status("song").id, store.status("song").priority) == ("x", 0)
+    assert store.claim("host:1:a").id == "x"
+    assert JobStore(tmp_path).shots("song") == []
+
+
+def test_the_store_of_a_newer_program_is_left_alone(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite3")) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    before = (tmp_path / "jobs.sqlite3").read_bytes()
+    with pytest.raises(InputError, match="newer MV Studio"):
+        JobStore(tmp_path)
+    assert (tmp_path / "jobs.sqlite3").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["no database", "torn pages"])
+def test_a_damaged_store_is_set_aside(tmp_path, damage):
+    store = JobStore(tmp_path)
+    for number in range(200):
+        store.submit(f"p{number}", "make")
+    with closing(sqlite3.connect(store.path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(store.path.read_bytes())
+    content[: len(content) if damage == "no database" else 0] = b"not a database" * 1000
+    if damage == "torn pages":
+        content[4096 * 3 : 4096 * 9] = os.urandom(4096 * 6)
+    store.path.write_bytes(content)
+    again = JobStore(tmp_path)
+    assert again.status("p1") is None
+    again.submit("p1", "make")
+    assert len(list(tmp_path.glob("*.damaged-*"))) == 1
+
+
+def test_a_power_cut_costs_at_most_the_last_lines(store, tmp_path):
+    """A disk that loses power keeps the database and a part of the log: every state on the way opens, and none has
+    lost what was committed before it."""
+    with closing(sqlite3.connect(store.path)) as open_one:  # holds the log open, as a living page does
+        open_one.execute("SELECT count(*) FROM jobs").fetchone()
+        names = [f"p{number}" for number in range(12)]
+        for name in names:
+            store.submit(name, "make")
+        database, log = store.path.read_bytes(), Path(f"{store.path}-wal").read_bytes()
+    seen = []
+    rng = random.Random(7)
+    for cut in sorted(rng.sample(range(len(log)), 25)) + [len(log)]:
+        home = tmp_path / f"cut-{cut}"
+        home.mkdir()
+        (home / "jobs.sqlite3").write_bytes(database)
+        torn = log[:cut] + os.urandom(min(512, len(log) - cut))  # the sector in flight is anything
+        (home / "jobs.sqlite3-wal").write_bytes(torn)
+        after = JobStore(home)
+        known = [name for name in names if after.status(name)]
+        assert known == names[: len(known)] and not list(home.glob("*.damaged-*"))
+        seen.append(len(known))
+    assert seen == sorted(seen) and seen[-1] == len(names)
+
+
+def test_a_half_written_page_is_mended_from_the_log(store, tmp_path):
+    """Power fails while the log is copied into the database: its pages are garbage, the log is whole."""
+    with closing(sqlite3.connect(store.path)) as open_one:
+        open_one.execute("SELECT count(*) FROM jobs").fetchone()
+        for number in range(60):
+            store.submit(f"p{number}", "make")
+        database, log = bytearray(store.path.read_bytes()), Path(f"{store.path}-wal").read_bytes()
+    frames = [int.from_bytes(log[at : at + 4]) for at in range(32, len(log) - 4096, 24 + 4096)]
+    database.extend(bytes(4096 * max(frames) - len(database)))
+    for page in set(frames):
+        database[4096 * (page - 1) + 1024 : 4096 * page] = os.urandom(3072)
+    home = tmp_path / "after"
+    home.mkdir()
+    (home / "jobs.sqlite3").write_bytes(database)
+    (home / "jobs.sqlite3-wal").write_bytes(log)
+    after = JobStore(home)
+    assert all(after.status(f"p{number}") for number in range(60)) and not list(home.glob("*.damaged-*"))
+
+
+def test_devices_are_found_without_loading_anything(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
+    assert local_devices() == ["cuda:2", "cuda:5"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert local_devices() == ["default"]
 
 
 def test_a_home_that_cannot_be_written_is_said(tmp_path):
@@ -198,12 +526,12 @@ def test_the_worker_process_dies_with_its_studio(tmp_path):
     studio = f"""
 import time
 from mv.jobs import Worker
-worker = Worker({str(tmp_path)!r})
+worker = Worker({str(tmp_path)!r}, ['default'])
 worker.ensure()
-print(worker.process.pid, flush=True)
+print(*(process.pid for process in worker.processes.values()), flush=True)
 time.sleep(60)
 """
-    root = os.path.dirname(os.path.dirname(jobs.__file__))
+    root = os.path.dirname(os.path.dirname(os.path.dirname(jobs.__file__)))
     process = subprocess.Popen([sys.executable, "-c", studio], stdout=subprocess.PIPE, cwd=root, text=True)
     worker = int(process.stdout.readline())
     os.kill(worker, 0)

@@ -1,0 +1,60 @@
+"""Move one cut of a 60-shot film: how long until the new film is there, beside the first one.
+
+python bench/edit.py                      writes bench/results/edit.json
+python bench/edit.py --model mv-mini      with the embedded model (an hour on two cores)
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+for place in (ROOT, ROOT / "tests"):
+    sys.path.insert(0, str(place))
+
+from mv import make  # noqa: E402
+from mv.generation import chosen_take  # noqa: E402
+from mv.ui import edits  # noqa: E402
+
+
+def main() -> None:
+    from test_sixty_shots import FPS, SHOTS, sixty_shots
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="animatic")
+    parser.add_argument("--output", type=Path, default=ROOT / "bench/results/edit.json")
+    options = parser.parse_args()
+    renderer = make.load_model(options.model)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = sixty_shots(Path(folder), 288, 160)
+        first, made = film(plan, renderer, Path(folder) / "first.mp4")
+        moved = edits.move_boundary(made, SHOTS // 2, FPS * (SHOTS // 2) + 3)
+        again, remade = film(moved, renderer, Path(folder) / "again.mp4")
+    kept = sum(chosen_take(a) == chosen_take(b) for a, b in zip(made.shots, remade.shots))
+    report = {
+        "model": options.model,
+        "shots": SHOTS,
+        "shots rendered again": SHOTS - kept,
+        "first film": first,
+        "after moving one cut": again,
+        "ratio": round(sum(again.values()) / sum(first.values()), 4),
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report, indent=1))
+
+
+def film(plan, renderer, output: Path) -> tuple[dict[str, float], object]:
+    """Seconds of rendering and of assembly, and the plan with its takes."""
+    start = time.perf_counter()
+    plan = make.generate(plan, renderer)
+    rendered = time.perf_counter()
+    make.assemble(plan, output)
+    return {"render": round(rendered - start, 2), "assemble": round(time.perf_counter() - rendered, 2)}, plan
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The folder of a project: who works on it, what may be swept out of it, whether the disk has room for it.
+
+    song, project.json, analysis.json, plan.json, rendered.json, takes/, films/ ...
+
+Everything in it is written whole or not at all, under a temporary name that begins with a dot.
+"""
+
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from mv.errors import DiskFull, InputError, cannot_write
+
+RESERVE = 128 * 2**20  # bytes left free on the disk: the job store and the user's other programs need some too
+LOCK = ".lock"
+FORGOTTEN = 86400  # seconds: a temporary file this old in the project's own folder belongs to no one
+
+
+# ---------------------------------------------------------------- space
+
+
+def free_bytes(folder: str | Path) -> int:
+    """Space on the disk that holds a folder, which need not be there yet."""
+    folder = Path(folder).absolute()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def check_space(folder: str | Path, size: int, what: str) -> None:
+    """Raises DiskFull where `size` bytes more would leave less than RESERVE."""
+    free, needs = free_bytes(folder), size + RESERVE
+    if free < needs:
+        raise DiskFull(
+            f"{what} needs {_mib(needs)} of free space on the disk, there is {_mib(free)}. Free at least "
+            f"{_mib(needs - free)}.",
+            needs,
+        )
+
+
+def _mib(size: int) -> str:
+    return f"{-(-size // 2**20)} MiB"
+
+
+# ---------------------------------------------------------------- one process at a time
+
+
+@contextmanager
+def lock(folder: str | Path, purpose: str) -> Iterator[None]:
+    """Hold a project for this process while it plans or renders; the lock ends with the process, however that ends.
+
+    Raises InputError saying who holds it, OutputError where the folder cannot be written.
+    """
+    path = Path(folder) / LOCK
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("r+b" if path.exists() else "w+b")
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    with file:
+        if not _try_lock(file):
+            raise InputError(f"{path.parent.name}: {_holder(path)}; wait until it is done, or stop it")
+        _say(
+            file, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "what": purpose, "since": time.time()})
+        )
+        try:
+            yield
+        finally:
+            _say(file, "")
+            _unlock(file)
+
+
+def _say(file: IO[bytes], text: str) -> None:
+    """Who holds the lock is a courtesy: a full disk must not stop the work for it. Byte 0 is what is locked where
+    locks keep others from reading."""
+    with suppress(OSError):
+        file.seek(1)
+        file.truncate()
+        file.write(text.encode())
+        file.flush()
+
+
+def _holder(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(1)
+            said = json.loads(file.read())
+        since = time.strftime("%H:%M", time.localtime(said["since"]))
+        return f"another process ({said['what']}, number {said['pid']} on {said['host']}) works on it since {since}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process works on it"
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _unlock(file: IO[bytes]) -> None:
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+# ---------------------------------------------------------------- what a killed process leaves
+
+
+def sweep(folder: str | Path) -> None:
+    """Remove the temporary files a killed process left. Only for who holds the project's lock: others may be writing.
+
+    The page writes small files in the project's own folder without it: those go only when they are a day old.
+    """
+    folder = Path(folder)
+    for path in [*folder.glob("takes/.*"), *folder.glob("films/.*")]:
+        if path.suffix != ".safetensors":  # checkpoints are there to be found
+            path.unlink(missing_ok=True)
+    for path in folder.glob(".*.json.*"):
+        with suppress(OSError):
+            if abs(time.time() - path.stat().st_mtime) > FORGOTTEN:
+                path.unlink()
