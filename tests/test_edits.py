@@ -5,8 +5,10 @@ import random
 import pytest
 
 from mv.errors import InputError
-from mv.schema import Keyframe, Shot, Take, Timeline, Transition
+from mv.schema import Keyframe, Reason, Shot, Take, Timeline, Transition
 from mv.ui import edits
+from mv.ui.history import EditHistory
+from mv.ui.operations import read_operation
 
 
 def plan(*durations: int, **first_shot) -> Timeline:
@@ -21,13 +23,6 @@ def plan(*durations: int, **first_shot) -> Timeline:
 
 def take(key: str) -> Take:
     return Take(key=key, file=f"{key}.mp4", model="animatic", num_frames=24, seconds=0.1)
-
-
-def with_row(timeline: Timeline, index: int, **cells) -> list[list]:
-    rows = edits.table_rows(timeline, ["verse"])
-    for name, value in cells.items():
-        rows[index][edits.COLUMNS.index(name)] = value
-    return rows
 
 
 # ---------------------------------------------------------------- one shot
@@ -175,136 +170,184 @@ def test_any_walk_of_edits_keeps_the_shots_tiling():
     assert timeline.revision == done > 100
 
 
-# ---------------------------------------------------------------- the table
+# ---------------------------------------------------------------- order, looks, takes
 
 
-def test_an_untouched_table_is_no_edit():
-    timeline = edits.set_transition(plan(48, 24), 1, "crossfade", 12)
-    assert edits.apply_table(timeline, edits.table_rows(timeline, ["verse"])) is timeline
-    as_text = [[str(cell) for cell in row] for row in edits.table_rows(timeline, ["verse"])]
-    assert edits.apply_table(timeline, as_text) is timeline
+def test_reorder_keeps_the_cuts_and_moves_the_pictures():
+    timeline = edits.set_prompt(plan(48, 24, 36), 0, "wide shot, desert")
+    shots = edits.reorder(timeline, 0, 2).shots
+    assert [(s.id, s.start, s.duration) for s in shots] == [
+        ("shot-002", 0, 48),
+        ("shot-003", 48, 24),
+        ("shot-001", 72, 36),
+    ]
+    assert shots[2].prompt == "wide shot, desert"
+    assert edits.reorder(edits.reorder(timeline, 0, 2), 2, 0).shots == timeline.shots
+    with pytest.raises(InputError, match="shot 2 is locked"):
+        edits.reorder(edits.set_locked(timeline, 1, True), 0, 2)
 
 
-def test_many_cells_are_one_revision():
+def test_a_reordered_shot_takes_the_reasons_of_its_new_place():
+    why = [Reason(decision=d, choice=f"of {n}", evidence="") for n in (1, 2) for d in ("boundary", "size")]
     timeline = plan(48, 24)
-    rows = with_row(
-        timeline, 1, size="close", move="zoom in", amount="0.5", transition="crossfade 10", seed=9, locked=True
-    )
-    after = edits.apply_table(timeline, rows)
-    shot = after.shots[1]
-    assert (shot.size, shot.camera.kind, shot.camera.amount, shot.seed, shot.locked) == (
-        "close",
-        "zoom in",
-        0.5,
-        9,
-        True,
-    )
-    assert shot.transition.in_offset + shot.transition.out_offset == 10
-    assert shot.prompt.startswith("close-up") and after.revision == 1
+    shots = [s.model_copy(update={"reasons": why[2 * i : 2 * i + 2]}) for i, s in enumerate(timeline.shots)]
+    first = edits.reorder(timeline.model_copy(update={"shots": shots}), 0, 1).shots[0]
+    assert [(r.decision, r.choice) for r in first.reasons] == [("boundary", "of 1"), ("size", "of 2")]
 
 
-def test_a_prompt_typed_by_hand_wins_over_the_size():
-    timeline = plan(48, 24)
-    after = edits.apply_table(timeline, with_row(timeline, 0, size="wide", prompt="medium shot, desert"))
-    assert (after.shots[0].size, after.shots[0].prompt) == ("wide", "medium shot, desert")
+def test_a_look_is_copied_without_the_seed():
+    timeline = edits.set_seed(edits.set_move(plan(48, 24), 0, "orbit left"), 0, 7)
+    shot = edits.copy_look(timeline, 0, 1).shots[1]
+    assert (shot.camera.kind, shot.seed, shot.start) == ("orbit left", 0, 48)
 
 
-def test_a_shot_can_be_unlocked_and_edited_at_once_but_not_edited_locked():
-    timeline = edits.set_locked(plan(48, 24), 0, True)
-    after = edits.apply_table(timeline, with_row(timeline, 0, locked=False, seed=3))
-    assert (after.shots[0].locked, after.shots[0].seed) == (False, 3)
-    with pytest.raises(InputError, match="locked"):
-        edits.apply_table(timeline, with_row(timeline, 0, seed=3))
+def test_a_take_is_chosen_only_where_it_fits():
+    timeline = plan(24, 48, takes=[take("a"), take("b")])
+    assert edits.choose_take(timeline, 0, "a").shots[0].chosen == "a"
+    with pytest.raises(InputError, match="no take 'c'"):
+        edits.choose_take(timeline, 0, "c")
+    with pytest.raises(InputError, match="has 24 frames, the shot now needs 30"):
+        edits.choose_take(edits.move_boundary(timeline, 1, 30), 0, "a")
 
 
-def test_a_sorted_table_still_names_its_shots():
-    timeline = plan(48, 24, 36)
-    rows = with_row(timeline, 2, seed=77)[::-1]
-    assert [shot.seed for shot in edits.apply_table(timeline, rows).shots] == [0, 0, 77]
+def test_another_shape_has_no_takes_yet():
+    timeline = edits.choose_take(plan(24, 48, takes=[take("a")]), 0, "a")
+    after = edits.set_picture_size(timeline, 36, 64)
+    assert (after.width, after.height, after.shots[0].chosen) == (36, 64, None)
+
+
+# ---------------------------------------------------------------- the page's messages
+
+
+def do(timeline: Timeline, **message) -> Timeline:
+    return read_operation(message).apply(timeline)
+
+
+def test_a_message_may_change_many_shots():
+    ids = ["shot-001", "shot-003"]
+    after = do(plan(48, 24, 36), op="set", ids=ids, fields={"size": "close", "amount": 0.5, "beat": 1, "transition": 0})
+    assert [(s.size, s.camera.amount, s.camera.beat) for s in after.shots][::2] == [("close", 0.5, 1.0)] * 2
+    assert after.shots[1] == plan(48, 24, 36).shots[1]
+
+
+def test_many_shots_are_merged_deleted_locked_and_made_alike():
+    timeline = plan(48, 24, 36, 60)
+    ids = ["shot-003", "shot-002"]
+    assert [s.duration for s in do(timeline, op="merge", ids=ids).shots] == [48, 60, 60]
+    assert [s.duration for s in do(timeline, op="delete", ids=ids).shots] == [108, 60]
+    assert [s.locked for s in do(timeline, op="lock", ids=ids, locked=True).shots] == [False, True, True, False]
+    alike = do(edits.set_move(timeline, 3, "pan left"), op="look", source="shot-004", ids=[*ids, "shot-004"])
+    assert [s.camera.kind == "pan left" for s in alike.shots] == [False, True, True, True]
+    assert do(timeline, op="aspect", aspect="9:16").height > do(timeline, op="aspect", aspect="9:16").width
 
 
 @pytest.mark.parametrize(
-    "cells, words",
+    "message, words",
     [
-        ({"amount": "a lot"}, "shot 2, column amount: expected a number, got 'a lot'"),
-        ({"amount": "inf"}, "shot 2, column amount"),
-        ({"amount": None}, "shot 2, column amount"),
-        ({"seed": "1.5"}, "shot 2, column seed: expected a whole number"),
-        ({"size": "<script>"}, "shot 2: size"),
-        ({"transition": "crossfade long"}, "shot 2, column transition"),
-        ({"transition": "cut 5"}, "shot 2, column transition"),
-        ({"locked": "maybe"}, "shot 2, column locked"),
-        ({"prompt": None}, "shot 2: the prompt is empty"),
-        ({"time": "0:00.00"}, "shot 2, column time"),
-        ({"#": 1}, "column #"),
+        ({"op": "merge", "ids": ["shot-001", "shot-003"]}, "follow each other"),
+        ({"op": "merge", "ids": ["shot-001"]}, "two or more"),
+        ({"op": "delete", "ids": []}, "no shot is selected"),
+        ({"op": "set", "ids": ["shot-001"], "fields": {"start": 3}}, "expected fields among"),
+        ({"op": "set", "ids": ["shot-001"], "fields": {"amount": float("nan")}}, "expected a number"),
+        ({"op": "set", "ids": ["shot-001"], "fields": {"amount": True}}, "expected a number"),
+        ({"op": "set", "ids": ["shot-001"], "fields": {"seed": 1.5}}, "whole number"),
+        ({"op": "set", "ids": ["shot-001"], "fields": {"prompt": 7}}, "expected words"),
+        ({"op": "set", "ids": ["shot-001"], "fields": {"prompt": "x" * 100_000}}, "100000 characters"),
+        ({"op": "split", "id": "<script>", "frame": 3}, "no shot '<script>'"),
+        ({"op": "split", "id": {"$": 1}, "frame": 3}, "expected words"),
+        ({"op": "aspect", "aspect": "4:3"}, "16:9, 9:16, 1:1"),
+        ({"op": "undress"}, "something unknown"),
+        ({"op": None}, "something unknown"),
     ],
 )
-def test_a_bad_cell_is_named(cells, words):
+def test_a_bad_message_is_refused(message, words):
     with pytest.raises(InputError, match=words):
-        edits.apply_table(plan(48, 24), with_row(plan(48, 24), 1, **cells))
-
-
-def test_rows_and_columns_are_counted():
-    rows = edits.table_rows(plan(48, 24), [])
-    with pytest.raises(InputError, match="1 rows, the plan 2 shots"):
-        edits.apply_table(plan(48, 24), rows[:1])
-    with pytest.raises(InputError, match="row 2: expected 11 columns"):
-        edits.apply_table(plan(48, 24), [rows[0], rows[1][:-1]])
-
-
-def test_hostile_prompts_stay_what_they_are():
-    text = "<img src=x onerror=alert(1)> ${alert(1)} {{value}}"
-    timeline = plan(48)
-    assert edits.apply_table(timeline, with_row(timeline, 0, prompt=text)).shots[0].prompt == text
-
-
-def test_film_time_does_not_round_up_to_sixty():
-    assert edits.film_time(1439, plan(1).fps) == "0:59.95"
-    assert edits.film_time(1440, plan(1).fps) == "1:00.00"
+        do(plan(48, 24, 36), **message)
 
 
 # ---------------------------------------------------------------- undo and redo
 
 
+def step(folder, before: Timeline, after: Timeline, group: str = "") -> Timeline:
+    EditHistory(folder).record(before, after, "a change", group)
+    return after
+
+
 def test_undo_and_redo_walk_back_and_forth(tmp_path):
-    states = [plan(48, 24)]
-    for seed in (1, 2, 3):
-        edits.EditHistory(tmp_path).record(states[-1])
-        states.append(edits.set_seed(states[-1], 0, seed))
-    history, current = edits.EditHistory(tmp_path), states[-1]  # a new object: nothing lives in memory
-    for expected in (2, 1, 0):
+    current = plan(48, 24)
+    for seed in range(1, 201):  # without limit
+        current = step(tmp_path, current, edits.set_seed(current, 0, seed))
+    history = EditHistory(tmp_path)  # a new object: nothing lives in memory
+    for expected in range(199, -1, -1):
         current = history.undo(current)
         assert current.shots[0].seed == expected
-    assert not history.can_undo
+    assert not history.can_undo and history.names() == (None, "a change")
     with pytest.raises(InputError, match="nothing to undo"):
         history.undo(current)
-    for expected in (1, 2, 3):
+    for expected in range(1, 201):
         current = history.redo(current)
         assert current.shots[0].seed == expected
-    assert current.revision == 9 and not history.can_redo
+    assert current.revision == 600 and not history.can_redo
 
 
-def test_an_edit_after_undo_drops_the_redo_and_its_files(tmp_path):
-    history, first = edits.EditHistory(tmp_path), plan(48, 24)
-    history.record(first)
-    current = history.undo(edits.set_seed(first, 0, 1))
-    assert history.can_redo
-    history.record(current)
-    assert not history.can_redo and [p.name for p in tmp_path.glob("r*.json")] == ["r2.json"]
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda t: edits.split(t, 1, 60),
+        lambda t: edits.merge(t, 0),
+        lambda t: edits.delete(t, 0),
+        lambda t: edits.reorder(t, 0, 2),
+        lambda t: edits.move_boundary(t, 2, 60),
+        lambda t: edits.set_picture_size(t, 36, 64),
+    ],
+)
+def test_every_edit_is_undone_to_the_bit(tmp_path, edit):
+    before = plan(48, 24, 36)
+    after = step(tmp_path, before, edit(before))
+    history = EditHistory(tmp_path)
+    undone = history.undo(after)
+    assert undone == before.model_copy(update={"revision": 2})
+    assert history.redo(undone) == after.model_copy(update={"revision": 3})
+
+
+def test_an_edit_after_undo_drops_the_redo(tmp_path):
+    first = plan(48, 24)
+    current = EditHistory(tmp_path).undo(step(tmp_path, first, edits.set_seed(first, 0, 1)))
+    assert EditHistory(tmp_path).can_redo
+    step(tmp_path, current, edits.set_seed(current, 0, 2))
+    assert not EditHistory(tmp_path).can_redo
+    assert (tmp_path / "steps.jsonl").read_bytes().count(b"\n") == 1
+
+
+def test_typing_is_one_step(tmp_path):
+    start = current = plan(48, 24)
+    for prompt in ("wide", "wide shot", "wide shot, desert"):
+        current = step(tmp_path, current, edits.set_prompt(current, 0, prompt), "prompt 1")
+    current = step(tmp_path, current, edits.set_prompt(current, 0, "another go"), "prompt 2")
+    current = EditHistory(tmp_path).undo(current)
+    assert current.shots[0].prompt == "wide shot, desert"
+    assert EditHistory(tmp_path).undo(current).shots == start.shots
 
 
 def test_takes_survive_an_undo(tmp_path):
-    history, before = edits.EditHistory(tmp_path), plan(48, 24, takes=[take("old")])
-    history.record(before)
-    edited = edits.set_prompt(before, 0, "wide shot, desert")
+    before = plan(48, 24, takes=[take("old")])
+    edited = step(tmp_path, before, edits.set_prompt(before, 0, "wide shot, desert"))
     rendered = edits.with_takes(edited, plan(48, 24, takes=[take("old"), take("new")]))
-    assert [t.key for t in history.undo(rendered).shots[0].takes] == ["old", "new"]
+    assert [t.key for t in EditHistory(tmp_path).undo(rendered).shots[0].takes] == ["old", "new"]
 
 
-def test_history_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(edits, "HISTORY_LENGTH", 3)
-    history, timeline = edits.EditHistory(tmp_path), plan(48)
-    for seed in range(6):
-        history.record(timeline)
-        timeline = edits.set_seed(timeline, 0, seed + 1)
-    assert sorted(p.name for p in tmp_path.glob("r*.json")) == ["r3.json", "r4.json", "r5.json"]
+def test_a_plan_changed_elsewhere_is_not_broken_by_undo(tmp_path):
+    before = plan(48, 24, 36)
+    after = step(tmp_path, before, edits.split(before, 1, 60))
+    with pytest.raises(InputError, match="changed outside"):
+        EditHistory(tmp_path).undo(edits.merge(after, 1))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 40, b"{"])
+def test_a_damaged_history_is_an_empty_one(tmp_path, damage):
+    before = plan(48, 24)
+    after = step(tmp_path, before, edits.set_seed(before, 0, 1))
+    (tmp_path / "steps.jsonl").write_bytes(damage)
+    assert not EditHistory(tmp_path).can_undo and not EditHistory(tmp_path).can_redo
+    again = step(tmp_path, after, edits.set_seed(after, 0, 2))
+    assert EditHistory(tmp_path).undo(again).shots[0].seed == 1

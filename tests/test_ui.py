@@ -1,19 +1,23 @@
-"""The studio without a browser: the pictures, the project's folder, the handlers of the page and the server's doors."""
+"""The studio without a browser: the project's folder, the handlers of the page and the server's doors."""
 
 import threading
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from director.planner import direct
+from director.vocabulary import STYLES
 from mv import make
 from mv.errors import Cancelled, InputError
 from mv.jobs import Job, JobStore, Worker
-from mv.schema import CURVES, Analysis, Brief, Section, Timeline
-from mv.ui import edits, pictures
+from mv.schema import CURVES, Analysis, Brief, Section
+from mv.ui import edits, strips
 from mv.ui.project import Project, Teller, projects, run_job
 
 SECONDS, FPS = 6.0, 12
@@ -73,56 +77,78 @@ def planned(song: Path, **choices) -> Project:
     return project
 
 
-# ---------------------------------------------------------------- pictures
+# ---------------------------------------------------------------- sheets of the animatic
 
 
 def test_peaks_are_where_the_sound_is():
     y = np.zeros(1000, np.float32)
     y[500:600] = -0.25
-    peaks = pictures.waveform_peaks(y, 10)
-    assert peaks.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
-    assert pictures.waveform_peaks(np.zeros(3), 8).tolist() == [0] * 8
+    assert strips.waveform_peaks(y, 10_000).tolist() == [0, 0, 0, 0, 0, 255, 0, 0, 0, 0]
+    assert strips.waveform_peaks(np.zeros(3), 8).tolist() == [0] * 38
 
 
-def test_the_analysis_picture_shows_sections_beats_and_energy():
-    picture = np.asarray(pictures.draw_analysis(heard(), np.zeros(100))).astype(int)
-    assert picture.shape == (pictures.HEIGHT * pictures.SCALE, pictures.WIDTH * pictures.SCALE, 3)
-    for label, x in (("verse", 0.45), ("chorus", 0.95)):
-        color = picture[pictures.SCALE * 10, int(x * picture.shape[1])]
-        assert tuple(color) == pictures.SECTION_COLORS[label]
-    row = picture[pictures.SCALE * (pictures.HEIGHT - pictures.FOOT + 14)]  # below the single beats' ends
-    assert _runs((row == pictures.DOWNBEAT).all(1)) == len(heard().downbeats)
-    row = picture[pictures.SCALE * (pictures.HEIGHT - pictures.FOOT + 6)]
-    assert _runs((row == pictures.BEAT).all(1)) == len(heard().beats) - len(heard().downbeats)
-    assert (picture == pictures.ENERGY).all(2).any(0).mean() > 0.9  # a line from side to side
+def test_a_sheet_holds_frames_of_the_whole_shot_and_says_what_it_is(home, song):
+    from mv.animatic import LABEL, stamp
 
-
-def _runs(mask: np.ndarray) -> int:
-    return int((np.diff(mask.astype(int), prepend=0) == 1).sum())
-
-
-@pytest.mark.parametrize(
-    "analysis",
-    [
-        heard(beats=[], downbeats=[], tempo=0),
-        heard(sections=[]),
-        heard(duration=1.0, beats=[0.5], downbeats=[]),
-        heard(duration=3600.0, sections=[Section(start=i, duration=1, label="break") for i in range(3600)]),
-    ],
-)
-def test_odd_songs_have_a_picture_too(analysis):
-    pictures.draw_analysis(analysis, np.ones(10))
-
-
-def test_the_storyboard_draws_only_what_changed(home, song):
     project = planned(song)
-    before = project.storyboard()
-    assert len(before) == len(project.plan().shots) > 1 and all(path.stat().st_size > 1000 for path in before)
-    ages = [path.stat().st_mtime_ns for path in before]
+    plan, analysis = project.plan(), project.analysis()
+    width, height = strips.frame_size(288 / 160)
+    count = strips.strip_frames(plan.shots[0].duration, FPS)
+    sheet = np.asarray(strips.draw_strip(plan, 0, analysis))
+    columns = min(count, strips.COLUMNS)
+    assert sheet.shape == (-(-count // columns) * height, columns * width, 3)
+    first, last = sheet[:height, :width], sheet[:height, (columns - 1) * width :]
+    assert np.abs(first.astype(int) - last).max() > 40  # the camera and the performer move
+    corner = stamp(np.zeros((1, height, width, 3), np.uint8))[0] > 180
+    assert LABEL == "ANIMATIC" and corner.any() and (first[corner] > 150).all()
+
+
+def test_a_long_shot_has_a_sheet_of_bounded_size():
+    assert strips.strip_frames(24, 24.0) == strips.FRAME_RATE
+    assert strips.strip_frames(1, 24.0) == 1
+    assert strips.strip_frames(100_000, 24.0) == strips.MAX_FRAMES
+
+
+def draw_all(project: Project) -> None:
+    plan, analysis = project.plan(), project.analysis()
+    for index in strips.missing(project.folder, plan):
+        strips.save_strip(project.folder, plan, index, analysis)
+
+
+def test_an_edit_needs_new_sheets_for_its_shots_alone(home, song):
+    project = planned(song)
+    assert strips.missing(project.folder, project.plan()) == list(range(len(project.plan().shots)))
+    draw_all(project)
     project.edit(lambda plan: edits.set_prompt(plan, 1, "wide shot, desert by day, nobody in sight"))
-    after = project.storyboard()
-    assert [a == b for a, b in zip(before, after)] == [index != 1 for index in range(len(before))]
-    assert [path.stat().st_mtime_ns for path in before] == ages
+    assert strips.missing(project.folder, project.plan()) == [1]
+    project.edit(lambda plan: edits.set_locked(plan, 0, True))
+    assert strips.missing(project.folder, project.plan()) == [1]
+    project.undo(), project.undo()
+    assert strips.missing(project.folder, project.plan()) == []
+
+
+def test_the_sketcher_draws_in_its_own_process(home, song):
+    project, sketcher = planned(song), strips.Sketcher()
+    try:
+        sketcher.draw(project.folder)
+        until = time.monotonic() + 60
+        while strips.missing(project.folder, project.plan()) or not strips.peaks_path(project.folder).exists():
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    finally:
+        sketcher.stop()
+    assert len(strips.peaks_path(project.folder).read_bytes()) == SECONDS * strips.PEAK_RATE
+
+
+def test_old_sheets_are_swept_but_not_those_shown(home, song, monkeypatch):
+    monkeypatch.setattr(strips, "KEPT", 2)
+    project = planned(song)
+    draw_all(project)
+    for name in ("a", "b", "c", "d"):
+        (project.folder / "storyboard" / f"{name}.jpg").write_bytes(b"")
+    strips.prune(project.folder, project.plan())
+    assert strips.missing(project.folder, project.plan()) == []
+    assert len(list((project.folder / "storyboard").glob("?.jpg"))) == 2
 
 
 # ---------------------------------------------------------------- the project
@@ -138,6 +164,15 @@ def test_a_project_keeps_song_image_and_wishes(home, song, tmp_path):
     assert (again.song, again.image, again.theme, again.seed) == ("my song.wav", "reference.png", "desert", 7)
     assert (project.folder / "my song.wav").read_bytes() == song.read_bytes()
     assert projects(home) == [project.name]
+
+
+def test_a_project_keeps_lyrics_style_and_pace(home, song, tmp_path):
+    lyrics = tmp_path / "my words.lrc"
+    lyrics.write_text("[00:01.00]one line\n[00:03.00]another\n")
+    project = Project.start(song, None, lyrics, style=next(iter(STYLES)), pace=1.5, model="animatic")
+    wishes = Project(home, project.name).wishes()
+    assert (wishes.lyrics, wishes.style, wishes.pace) == ("lyrics.lrc", next(iter(STYLES)), 1.5)
+    assert (project.folder / "lyrics.lrc").read_bytes() == lyrics.read_bytes()
 
 
 def test_bad_wishes_are_refused_before_anything_is_written(home, song, tmp_path):
@@ -175,12 +210,21 @@ def test_a_new_plan_can_be_undone(home, song):
     assert project.undo().shots[0].prompt == "the user's own words"
 
 
+def do(store: JobStore, project: Project) -> None:
+    """A rendering, done in this process."""
+    job = store.submit(project.name, "render")
+    run_job(store, job, lambda p: None, lambda: False)
+    store.cancel(job.id)
+
+
 def test_rendering_makes_a_film_and_later_only_what_changed(home, song):
     import av
 
     project, store = planned(song), JobStore(home)
     words = []
-    run_job(store, store.submit(project.name, "render"), lambda p: words.append(p), lambda: False)
+    job = store.submit(project.name, "render")
+    run_job(store, job, lambda p: words.append(p), lambda: False)
+    store.cancel(job.id)
     with av.open(str(project.film())) as film:
         assert film.streams.video[0].frames == project.plan().num_frames == 72
     assert project.to_render() == []
@@ -190,9 +234,63 @@ def test_rendering_makes_a_film_and_later_only_what_changed(home, song):
     project.edit(lambda plan: edits.set_prompt(plan, 1, "wide shot, desert by day, nobody in sight"))
     assert project.to_render() == [1]
     (project.folder / "takes" / ".half.mp4").write_bytes(b"left by a worker that was ended")
-    run_job(store, Job("x", project.name, "render"), lambda p: None, lambda: False)
+    do(store, project)
     assert len(set((project.folder / "takes").iterdir()) - takes) == 1
-    assert project.film().name.endswith("-r1-animatic.mp4") and project.to_render() == []
+    assert project.film().name.endswith("-r1-288x160-animatic.mp4") and project.to_render() == []
+
+
+def test_one_shot_is_rendered_alone_and_earlier_takes_stay(home, song):
+    project, store = planned(song), JobStore(home)
+    wishes, first = project.wishes(), project.plan().shots[0].id
+
+    def render(only) -> None:
+        wishes.model_copy(update={"only": only}).save(project.folder / "project.json")
+        do(store, project)
+
+    render([first])
+    assert list(project.takes()) == [first] and project.film() is None
+    old = project.takes()[first]
+    project.edit(lambda plan: edits.set_seed(plan, 0, 99))
+    assert project.takes() == {}
+    render([first])
+    assert len(project.plan().shots[0].takes) == 2 and project.takes()[first] != old
+
+    # The user's choice stands, in the film too.
+    project.edit(lambda plan: edits.choose_take(plan, 0, old.key))
+    render([])
+    rendered = project.rendered()
+    assert rendered.shots[0].chosen == old.key and project.takes()[first] == old and project.to_render() == []
+    project.delete_take(old.key)
+    assert project.to_render() == [0]
+    with pytest.raises(InputError, match="no take"):
+        project.delete_take(old.key)
+
+
+def test_finished_takes_stand_while_the_rest_is_rendered(home, song):
+    project, store = planned(song), JobStore(home)
+    job = store.submit(project.name, "render")
+    seen = []
+
+    def look(progress) -> None:
+        finished = {p.shot: p.key for p in store.shots(project.name) if p.state == "done"}
+        seen.append(len(project.takes(finished)))
+
+    run_job(store, job, look, lambda: False)
+    assert seen[0] == 0 and 1 in seen and seen == sorted(seen)
+
+
+def test_the_music_is_corrected_and_the_plan_follows_but_for_locked_shots(home, song):
+    from mv.ui import music
+
+    project = planned(song)
+    before = project.edit(lambda plan: edits.set_locked(plan, 0, True))
+    after = project.correct(lambda analysis: music.move_section(analysis, 1, 3.5), "moved section")
+    assert project.analysis().sections[1].start == 3.5 and after.analysis != before.analysis
+    assert after.shots[0] == before.shots[0] and after.revision == before.revision + 1
+    make.load_plan(project.folder / "plan.json")
+    assert project.undo().shots == before.shots and project.analysis().sections[1].start == 3.0
+    project.redo()
+    assert project.analysis().sections[1].start == 3.5
 
 
 def test_a_second_attempt_at_a_make_job_keeps_the_users_edits(home, song):
@@ -241,92 +339,173 @@ def studio(home, page):
     return Studio(home, NoWorker(home), page)
 
 
-WISHES = dict(theme="", image=None, aspect="16:9", size="draft", seed=-1, model="animatic", fps="24", steps=0)
+DRAFT = dict(
+    song=None, theme="", style="", pace=1.0, image=None, lyrics=None, aspect="16:9", size="draft", seed=-1,
+    model="animatic", fps="24", steps=0,
+)  # fmt: skip
 
 
-def rows_of(project: Project) -> list[list]:
-    return edits.table_rows(project.plan(), ["verse", "chorus"])
+def press(studio, kind: str, **changes) -> dict:
+    """Make or Plan with these wishes."""
+    return studio.start(kind, *{**DRAFT, **changes}.values())
+
+
+def ask(studio, opened: Project, /, **message) -> dict:
+    """What the page gets for an edit message, or a question."""
+    handler = studio.ask if "ask" in message else studio.edit
+    event = SimpleNamespace(_data={"project": opened.name, "seq": 1, "number": -1, "near": 0, **message})
+    return handler(event)[0]
 
 
 def test_make_submits_a_job_and_shows_the_seed_it_drew(studio, home, song):
-    shown = studio.start("make", str(song), **WISHES)
+    shown = press(studio, "make", song=str(song))
     project = Project(home, shown[studio.page.name])
     job = studio.store.latest(project.name)
     assert (job.kind, job.state) == ("make", "queued")
     assert 0 <= project.wishes().seed < 2**32
     with pytest.raises(InputError, match="worked on already"):
-        studio.start("plan", str(song), **WISHES)
-    assert studio.open_named(project.name)[studio.page.seed] == project.wishes().seed
+        press(studio, "plan", song=str(song))
+    assert studio.open_named(project.name)[studio.page.seed] == project.wishes().seed == shown[studio.page.seed]
 
 
 @pytest.mark.parametrize(
     "changes, words",
-    [({"song": None}, "no song yet"), ({"seed": -2}, "seed"), ({"seed": 2**32}, "seed"), ({"steps": -1}, "steps")],
+    [
+        ({"style": "baroque"}, "style: expected"),
+        ({"song": None}, "no song yet"),
+        ({"seed": -2}, "seed"),
+        ({"seed": 2**32}, "seed"),
+        ({"steps": -1}, "steps"),
+    ],
 )
 def test_bad_wishes_are_told(studio, home, song, changes, words):
     with pytest.raises(InputError, match=words):
-        studio.start("make", **{"song": str(song), **WISHES, **changes})
+        press(studio, "make", **{"song": str(song), **changes})
     assert projects(home) == []
 
 
 def test_nothing_is_sent_while_nothing_happens(studio, song):
-    project, page = planned(song), studio.page
-    first = studio.poll(project.name, {})
-    assert page.table in first and page.status in first
-    assert list(studio.poll(project.name, first[page.seen])) == [page.seen]
+    project = planned(song)
+    draw_all(project)
+    strips.save_peaks(song, project.folder)
+    news, seen, _ = studio.poll(project.name, {})
+    assert news["plan"]["head"]["revision"] == 0 and len(news["strips"]) == len(project.plan().shots)
+    skip, again, timer = studio.poll(project.name, seen)
+    assert "value" not in skip and skip == again and timer.active is False
 
 
 def test_the_plan_of_a_make_job_is_shown_and_edited_only_when_it_is_there(studio, song):
-    project, page = planned(song), studio.page
+    project = planned(song)
     job = studio.store.submit(project.name, "make")
-    shown = studio.poll(project.name, {})
-    assert page.table not in shown
-    with pytest.raises(InputError, match="the plan is being made"):
-        studio.undo(project.name, {}, 0)
+    news, seen, _ = studio.poll(project.name, {})
+    assert "plan" not in news
+    assert "the plan is being made" in ask(studio, project, op="undo")["error"]
     studio.store.mark_planned(job.id)
-    assert page.table in studio.poll(project.name, shown[page.seen])
+    assert "plan" in studio.poll(project.name, seen)[0]
 
 
-def test_typed_words_come_before_the_button(studio, song):
-    project, page = planned(song), studio.page
-    rows, seen = rows_of(project), studio.poll(project.name, {})[page.seen]
-    rows[0][edits.COLUMNS.index("seed")] = 99
-    count = len(rows)
-    shown = studio.split(project.name, rows, seen, 0)
-    plan = project.plan()
-    assert len(plan.shots) == count + 1 and plan.shots[0].seed == plan.shots[1].seed == 99
-    assert plan.shots[1].start % 6 == 0  # on a beat
-    assert project.undo().shots[0].seed != 99 and not project.history.can_undo
-    assert shown[page.seen]["plan"] == plan.revision
+def test_an_edit_is_answered_with_its_shots_alone(studio, song):
+    project = planned(song)
+    number = ask(studio, project, ask="sync")["plan"]["number"]
+    shots = project.plan().shots
+    answer = ask(studio, project, op="move_boundary", id=shots[1].id, frame=shots[1].start - 1, number=number, seq=7)
+    assert (answer["ack"], answer["error"]) == (7, None)
+    told = answer["plan"]
+    assert [card["id"] for card in told["shots"]] == [shots[0].id, shots[1].id]
+    assert told["shots"][0]["end"] == told["shots"][1]["start"] == shots[1].start - 1
+    assert "music" not in told and "order" not in told and told["head"]["undo"] == "moved cut"
+    assert project.plan().shots[1].start == shots[1].start - 1
 
 
-def test_a_page_of_an_older_plan_does_not_overwrite_a_newer_one(studio, song):
-    project, page = planned(song), studio.page
-    rows, seen = rows_of(project), studio.poll(project.name, {})[page.seen]
-    project.edit(lambda plan: edits.set_seed(plan, 0, 1))
-    with pytest.raises(InputError, match="another tab"):
-        studio.apply(project.name, rows, seen, 0)
+def test_a_page_that_is_behind_gets_all_it_missed(studio, song):
+    project = planned(song)
+    first, second = (shot.id for shot in project.plan().shots[:2])
+    number = ask(studio, project, ask="sync")["plan"]["number"]
+    ask(studio, project, op="lock", ids=[first], locked=True, number=number)  # another tab
+    told = ask(studio, project, op="lock", ids=[second], locked=True, number=number)["plan"]
+    assert [card["id"] for card in told["shots"]] == [first, second] and all(c["locked"] for c in told["shots"])
 
 
-def test_a_cut_is_moved_to_the_beat_or_just_where_it_is_put(studio, song):
-    project, page = planned(song), studio.page
-    second = project.plan().shots[1]
-    for snap, frame in ((True, second.start - 6), (False, second.start - 5)):
-        seen = studio.poll(project.name, {})[page.seen]
-        studio.move(project.name, rows_of(project), seen, 1, (second.start - 5) / FPS, snap)
-        assert project.plan().shots[1].start == frame
-        project.undo()
+def test_a_refused_edit_says_why_and_changes_nothing(studio, song):
+    project = planned(song)
+    shot = project.plan().shots[0].id
+    assert "empty" in ask(studio, project, op="set", ids=[shot], fields={"prompt": " "})["error"]
+    for message in ({"op": "fly"}, {"op": ["set"]}, {}, {"op": "set", "ids": "x", "fields": {}}, {"op": "split"}):
+        assert ask(studio, project, **message)["error"]
+    assert ask(studio, project, ask="deliver", what="../../etc/passwd")["error"].startswith("deliver: expected")
+    assert "there is no project" in ask(studio, project, op="undo", project="../x")["error"]
+    assert project.plan().revision == 0 and not project.history.can_undo
 
 
-def test_what_the_user_wrote_stays_text(studio, song):
-    from mv.ui.studio import facts_html, shot_html, status_html
+def test_render_takes_some_shots_or_all_and_waits_for_no_other_job(studio, song):
+    project = planned(song)
+    first = project.plan().shots[0].id
+    answer = ask(studio, project, ask="render", ids=[first, "nobody"])
+    assert answer["job"]["state"] == "queued" and project.wishes().only == [first]
+    assert "worked on already" in ask(studio, project, ask="render")["error"]
+    assert ask(studio, project, ask="cancel")["job"]["state"] == "cancelled"
+    ask(studio, project, ask="render")
+    assert project.wishes().only == [] and studio.store.latest(project.name).open
 
-    hostile = "<script>alert(1)</script>"
-    job = Job("x", "y", "make", state="failed", error=hostile)
-    plan: Timeline = planned(song).plan().model_copy(update={"title": hostile})
-    plan = edits.set_prompt(plan, 0, f"wide shot {hostile}")
-    pages = [status_html(job), facts_html(heard(notes=[hostile]), plan), shot_html(plan, 0, hostile)]
-    assert all("<script" not in page for page in pages) and "&lt;script" in pages[0] and "&lt;script" in pages[1]
+
+def test_a_reference_image_is_an_uploaded_one(studio, song, tmp_path):
+    from PIL import Image
+
+    project = planned(song)
+    ids, uploads = [project.plan().shots[1].id], studio.home / "uploads"
+    uploads.mkdir()
+    Image.new("RGB", (8, 8), "red").save(uploads / "a.png")
+    (uploads / "b.png").write_text("no picture")
+    assert ask(studio, project, op="reference", ids=ids, path=str(uploads / "a.png"))["error"] is None
+    name = project.plan().shots[1].reference
+    assert name.startswith("reference-") and (project.folder / name).is_file()
+    absolute = make.load_plan(project.folder / "plan.json")
+    assert absolute.shots[1].reference == str(project.folder / name)
+    assert edits.shot_signature(absolute, 1) == edits.shot_signature(project.plan(), 1)
+    assert "not a picture" in ask(studio, project, op="reference", ids=ids, path=str(uploads / "b.png"))["error"]
+    for path in ("/etc/passwd", str(uploads / ".." / "x"), None):
+        assert "expected an uploaded file" in ask(studio, project, op="reference", ids=ids, path=path)["error"]
+    assert "not named" in ask(studio, project, op="set", ids=ids, fields={"reference": "/etc/passwd"})["error"]
+    ask(studio, project, op="set", ids=ids, fields={"reference": None})
+    assert project.plan().shots[1].reference is None
+
+
+def test_another_take_has_another_seed(studio, song):
+    project = planned(song)
+    shot = project.plan().shots[1]
+    ask(studio, project, ask="retake", id=shot.id)
+    assert project.plan().shots[1].seed != shot.seed and project.wishes().only == [shot.id]
+
+
+def test_files_for_other_programs_are_handed_out(studio, song):
+    project = planned(song)
+    for what in ("edl", "otio", "fcpxml", "plan", "zip"):
+        file = ask(studio, project, ask="deliver", what=what)["file"]
+        path = Path(urllib.parse.unquote(file["url"].partition("=")[2]))
+        assert path.is_file() and path.is_relative_to(project.folder)
+    assert "no lyrics" in ask(studio, project, ask="deliver", what="srt")["error"]
+
+
+def test_a_project_goes_out_as_a_zip_and_comes_back_with_its_history(studio, song):
+    project = planned(song)
+    ask(studio, project, op="lock", ids=[project.plan().shots[0].id], locked=True)
+    url = ask(studio, project, ask="deliver", what="zip")["file"]["url"]
+    shown = studio.open_archive(urllib.parse.unquote(url.partition("=")[2]))
+    again = Project(studio.home, shown[studio.page.name])
+    assert again.name != project.name and again.plan() == project.plan()
+    assert not again.undo().shots[0].locked and project.plan().shots[0].locked
+
+
+def test_what_the_user_wrote_goes_out_as_data(studio, song):
+    from mv.ui.studio import recent_html
+
+    project = planned(song)
+    hostile = "<img src=x onerror=alert(1)> ${alert(1)} {{value}}"
+    ask(studio, project, op="set", ids=[project.plan().shots[0].id], fields={"prompt": hostile})
+    card = ask(studio, project, ask="sync")["plan"]["shots"][0]
+    assert card["prompt"] == hostile
+    (studio.home / "<b>x").mkdir()
+    assert "<b>x" not in recent_html(studio.home)
 
 
 def test_a_file_is_called_by_its_name():
@@ -338,10 +517,13 @@ def test_a_file_is_called_by_its_name():
 
 
 def test_the_time_left_is_said():
-    from mv.ui.studio import status_html
+    from mv.ui.studio import job_part
 
-    assert "about 1:05 left" in status_html(Job("x", "y", "make", state="running", eta=65.2))
-    assert "2 jobs ahead" in status_html(Job("x", "y", "make"), ahead=2)
+    assert job_part(Job("x", "y", "make", state="running", eta=65.2))["left"] == "about 1:05 left"
+    assert job_part(Job("x", "y", "make"), ahead=2)["left"] == "2 jobs ahead"
+    assert (
+        job_part(Job("x", "y", "make", state="failed", error="/a/b.mp3: no song"))["words"] == "Failed: b.mp3: no song"
+    )
 
 
 # ---------------------------------------------------------------- the server's doors
@@ -379,8 +561,8 @@ def test_only_project_files_are_served_and_only_to_this_machine(home, tmp_path, 
             assert _status(f"{blocks.local_url}gradio_api/file={path}") in (403, 404), path
     finally:
         blocks.close()
-        blocks.studio.worker.stop()
-    assert blocks.studio.worker.process is None
+        blocks.studio.stop()
+    assert not blocks.studio.worker.processes
 
 
 def _status(url: str) -> int:

@@ -1,4 +1,4 @@
-"""Edits of the shot plan: Timeline → Timeline, pure. Undo and redo.
+"""Edits of the shot plan: Timeline → Timeline, pure. Undo and redo are in mv/ui/history.py.
 
 Every edit returns a new, valid Timeline with the next revision, or raises InputError in words a user understands.
 Shots are addressed by index, 0 the first; messages count from 1 as the page does. A locked shot refuses every edit but
@@ -7,23 +7,16 @@ Shots are addressed by index, 0 the first; messages count from 1 as the page doe
 
 import hashlib
 import re
-from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from mv.errors import InputError
-from mv.schema import Document, MoveKind, Shot, ShotSize, Timeline, Transition, dump_compact
-from mv.timing import to_frame, to_seconds
+from mv.schema import MoveKind, Shot, ShotSize, Take, Timeline, Transition, dump_compact
+from mv.timing import to_frame
 from mv.world.vocabulary import SIZES
 
 MAX_PROMPT = 1000  # characters: more than any text encoder here reads
-HISTORY_LENGTH = 100  # steps one can undo
-# The columns of the page's table; the first four are computed and cannot be edited.
-COLUMNS = ("#", "time", "length", "section", "size", "move", "amount", "prompt", "transition", "seed", "locked")
-READ_ONLY = 4
 
 
 # ---------------------------------------------------------------- one shot
@@ -62,11 +55,24 @@ def set_amount(timeline: Timeline, index: int, amount: float) -> Timeline:
     return _changed(timeline, index, camera=camera)
 
 
+def set_beat(timeline: Timeline, index: int, beat: float) -> Timeline:
+    """How much accents push the camera on the beat: 0..1."""
+    if not 0 <= beat <= 1:
+        raise InputError(f"shot {index + 1}: beat: expected 0 (not at all) to 1 (fully), got {beat:g}")
+    camera = _editable(timeline, index).camera.model_copy(update={"beat": float(beat)})
+    return _changed(timeline, index, camera=camera)
+
+
 def set_seed(timeline: Timeline, index: int, seed: int) -> Timeline:
     """Another seed is another take of the same shot; 0..2**32 - 1."""
     if not 0 <= seed < 2**32:
         raise InputError(f"shot {index + 1}: seed: expected 0 to {2**32 - 1}, got {seed}")
     return _changed(timeline, index, seed=int(seed))
+
+
+def set_reference(timeline: Timeline, index: int, picture: str | None) -> Timeline:
+    """The image file the shot starts from, relative to the plan; None: no picture."""
+    return _changed(timeline, index, reference=picture)
 
 
 def set_locked(timeline: Timeline, index: int, locked: bool) -> Timeline:
@@ -101,7 +107,7 @@ def set_transition(timeline: Timeline, index: int, kind: str, num_frames: int | 
 
 
 def move_boundary(timeline: Timeline, index: int, frame: int) -> Timeline:
-    """Start shot `index` (1 or later) at `frame`; the shot before it follows. The caller snaps to beats."""
+    """Start shot `index` (1 or later) at `frame`; the shot before it follows. The page snaps to beats."""
     if not 1 <= index < len(timeline.shots):
         raise InputError(f"shot {index + 1}: only the starts of shots 2 to {len(timeline.shots)} can be moved")
     before, after = _editable(timeline, index - 1), _editable(timeline, index)
@@ -158,162 +164,93 @@ def delete(timeline: Timeline, index: int) -> Timeline:
     return _with_shots(timeline, [following.model_copy(update=update), *timeline.shots[2:]])
 
 
-def nearest_beat(beats: Sequence[float], frame: int, fps: Fraction, first: int, last: int) -> int:
-    """The frame in first..last on which the beat nearest to `frame` falls; `frame` itself, clipped, where no beat does.
+def reorder(timeline: Timeline, index: int, to: int) -> Timeline:
+    """Show shot `index` at place `to`; those between move up by one.
 
-    beats: seconds.
+    The cuts stay on their beats: the pictures change places, each as long as its new place. What belongs to a place
+    (start, length, section, transition and the reasons for them) stays there.
     """
-    on_beats = [f for f in (to_frame(beat, fps) for beat in beats) if first <= f <= last]
-    return min(on_beats, key=lambda f: abs(f - frame), default=min(max(frame, first), last))
+    _shot(timeline, to)
+    first, last = min(index, to), max(index, to)
+    places = [_editable(timeline, i) for i in range(first, last + 1)]
+    if first == last:
+        return timeline
+    pictures = list(places)
+    pictures.insert(to - first, pictures.pop(index - first))
+    moved = [_put(picture, place) for picture, place in zip(pictures, places)]
+    return _with_shots(timeline, [*timeline.shots[:first], *moved, *timeline.shots[last + 1 :]])
+
+
+_OF_THE_PLACE = ("boundary", "transition")  # decisions about when, not about what
+
+
+def _put(picture: Shot, place: Shot) -> Shot:
+    why = [r for r in place.reasons if r.decision in _OF_THE_PLACE]
+    why += [r for r in picture.reasons if r.decision not in _OF_THE_PLACE]
+    kept = ("start", "duration", "section", "transition")
+    return picture.model_copy(update={**{name: getattr(place, name) for name in kept}, "reasons": why, "chosen": None})
+
+
+def copy_look(timeline: Timeline, source: int, index: int) -> Timeline:
+    """Shot `index` shows what shot `source` shows: its prompt, size, camera and reference image; its own seed stays."""
+    look = _shot(timeline, source)
+    names = ("prompt", "size", "camera", "reference")
+    return _changed(timeline, index, **{name: getattr(look, name) for name in names})
+
+
+def set_picture_size(timeline: Timeline, width: int, height: int) -> Timeline:
+    """The same cuts in another shape, pixels; every take is for the old one, so none is chosen any more."""
+    shots = [shot.model_copy(update={"chosen": None}) for shot in timeline.shots]
+    return _with_shots(timeline.model_copy(update={"width": width, "height": height}), shots)
 
 
 def shot_signature(timeline: Timeline, index: int) -> str:
-    """Hash of all in the plan that could change a pixel of this shot; takes, reasons, lock and numbering cannot."""
-    shot = timeline.shots[index].model_copy(
-        update={"id": "", "takes": [], "reasons": [], "locked": False, "chosen": None, "section": 0}
-    )
-    words = f"{dump_compact(shot)}{timeline.span(index)}{timeline.fps}{timeline.width}x{timeline.height}"
+    """Hash of all in the plan that could change a pixel of this shot; takes, reasons, lock and numbering cannot.
+
+    Files count by their names, so that a plan as saved and one with absolute paths agree.
+    """
+    shot = timeline.shots[index]
+    idle = {"id": "", "takes": [], "reasons": [], "locked": False, "chosen": None, "section": 0, "planned": None}
+    shot = shot.model_copy(update={**idle, "reference": shot.reference and Path(shot.reference).name})
+    span, size = timeline.span(index), f"{timeline.width}x{timeline.height}"
+    words = f"{dump_compact(shot)}{span}{timeline.fps}{size}{Path(timeline.analysis).name}"
     return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
-# ---------------------------------------------------------------- the table of the page
+# ---------------------------------------------------------------- takes
 
 
-def table_rows(timeline: Timeline, labels: Sequence[str]) -> list[list]:
-    """One row per shot in the order of COLUMNS. labels: the label of each section of the analysis."""
-    return [_row(timeline, index, labels) for index in range(len(timeline.shots))]
-
-
-def apply_table(timeline: Timeline, rows: Sequence[Sequence]) -> Timeline:
-    """The table as edited by the user, every cell checked. One revision for all of it; the same Timeline object where
-    nothing changed. Rows may come in any order (a table can be sorted): column "#" names the shot.
-
-    Raises InputError naming the row and the column of the first cell that cannot be used.
-    """
-    edited = timeline
-    for index, row in _rows_by_shot(timeline, rows):
-        edited = _apply_row(edited, index, row, _row(timeline, index, []))
-    if edited is timeline:
-        return timeline
-    return edited.model_copy(update={"revision": timeline.revision + 1})
-
-
-def _apply_row(timeline: Timeline, index: int, row: Sequence, old: Sequence) -> Timeline:
-    """Only the cells that differ are edits. A prompt edited by hand wins over the words a new size brings."""
-    cells, before = dict(zip(COLUMNS, row)), dict(zip(COLUMNS, old))
-    for name in ("time", "length"):
-        if str(cells[name]) != before[name]:
-            raise InputError(f"{_cell(index, name)}: cannot be typed in here; use the buttons below the table")
-    locked = _as_bool(cells["locked"], _cell(index, "locked"))
-    edits = {
-        "size": lambda t: set_size(t, index, str(cells["size"]).strip()),
-        "move": lambda t: set_move(t, index, str(cells["move"]).strip()),
-        "amount": lambda t: set_amount(t, index, _as_number(cells["amount"], _cell(index, "amount"))),
-        "prompt": lambda t: set_prompt(t, index, str(cells["prompt"] or "")),
-        "transition": lambda t: set_transition(t, index, *_as_transition(cells["transition"], index)),
-        "seed": lambda t: set_seed(t, index, _as_integer(cells["seed"], _cell(index, "seed"))),
-    }
-    if before["locked"] and not locked:
-        timeline = set_locked(timeline, index, False)
-    for name, edit in edits.items():
-        if not _same(cells[name], before[name]):
-            timeline = edit(timeline)
-    if locked and not before["locked"]:
-        timeline = set_locked(timeline, index, True)
-    return timeline
-
-
-def _row(timeline: Timeline, index: int, labels: Sequence[str]) -> list:
-    shot = timeline.shots[index]
-    return [
-        index + 1,
-        film_time(shot.start, timeline.fps),
-        f"{to_seconds(shot.duration, timeline.fps):.2f} s",
-        labels[shot.section] if shot.section < len(labels) else "",
-        str(shot.size),
-        str(shot.camera.kind),
-        round(shot.camera.amount, 3),
-        shot.prompt,
-        transition_text(shot.transition),
-        shot.seed,
-        shot.locked,
-    ]
-
-
-def film_time(frame: int, fps: Fraction) -> str:
-    """Start of a frame for reading: minutes:seconds.hundredths."""
-    hundredths = int(to_seconds(frame, fps) * 100 + 1e-6)
-    return f"{hundredths // 6000}:{hundredths // 100 % 60:02d}.{hundredths % 100:02d}"
-
-
-def transition_text(transition: Transition) -> str:
-    """cut, or crossfade and its length in frames: what _as_transition reads."""
-    length = transition.in_offset + transition.out_offset
-    return f"crossfade {length}" if length else "cut"
-
-
-def _rows_by_shot(timeline: Timeline, rows: Sequence[Sequence]) -> list[tuple[int, Sequence]]:
-    if len(rows) != len(timeline.shots):
+def choose_take(timeline: Timeline, index: int, key: str) -> Timeline:
+    """This take stands for the shot, whatever is rendered later; a take of another length cannot."""
+    shot = _editable(timeline, index)
+    take = next((take for take in shot.takes if take.key == key), None)
+    if take is None:
+        raise InputError(f"shot {index + 1}: it has no take {key[:16]!r}")
+    start, stop = timeline.span(index)
+    if take.num_frames != stop - start:
         raise InputError(
-            f"the table has {len(rows)} rows, the plan {len(timeline.shots)} shots; "
-            "use Split, Merge and Delete to change the number of shots"
+            f"shot {index + 1}: this take has {take.num_frames} frames, the shot now needs {stop - start}; "
+            "move the cut back, or render the shot again"
         )
-    for at, row in enumerate(rows):
-        if len(row) != len(COLUMNS):
-            raise InputError(f"row {at + 1}: expected {len(COLUMNS)} columns, got {len(row)}")
-    numbers = [_as_integer(row[0], f"row {at + 1}, column #") for at, row in enumerate(rows)]
-    if sorted(numbers) != list(range(1, len(rows) + 1)):
-        raise InputError(f"column #: expected each of 1 to {len(rows)} once; it cannot be edited")
-    return sorted(((number - 1, row) for number, row in zip(numbers, rows)), key=lambda pair: pair[0])
+    shot = shot.model_copy(update={"chosen": key})
+    return _with_shots(timeline, [*timeline.shots[:index], shot, *timeline.shots[index + 1 :]])
 
 
-def _cell(index: int, column: str) -> str:
-    return f"shot {index + 1}, column {column}"
+def fits(timeline: Timeline, index: int, take: Take) -> bool:
+    """Whether a take is as long as its shot and handles are now."""
+    start, stop = timeline.span(index)
+    return take.num_frames == stop - start
 
 
-def _same(cell, before) -> bool:
-    """Tables hand numbers back as text now and then."""
-    if isinstance(before, str):
-        return str(cell if cell is not None else "") == before
-    try:
-        return float(cell) == float(before)
-    except (TypeError, ValueError):
-        return False
-
-
-def _as_number(cell, where: str) -> float:
-    try:
-        number = float(str(cell).replace(",", "."))
-    except ValueError:
-        raise InputError(f"{where}: expected a number, got {str(cell)[:40]!r}") from None
-    if number != number or number in (float("inf"), float("-inf")):
-        raise InputError(f"{where}: expected a number, got {str(cell)[:40]!r}")
-    return number
-
-
-def _as_integer(cell, where: str) -> int:
-    number = _as_number(cell, where)
-    if number != int(number):
-        raise InputError(f"{where}: expected a whole number, got {str(cell)[:40]!r}")
-    return int(number)
-
-
-def _as_bool(cell, where: str) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False, "none": False}
-    try:
-        return known[str(cell).strip().lower()]
-    except KeyError:
-        raise InputError(f"{where}: expected true or false, got {str(cell)[:40]!r}") from None
-
-
-def _as_transition(cell, index: int) -> tuple[str, int | None]:
-    match = re.fullmatch(r"\s*(cut|crossfade)(?:\s+(\d{1,4}))?\s*", str(cell or ""), re.IGNORECASE)
-    if not match or (match[1].lower() == "cut" and match[2]):
-        raise InputError(
-            f"{_cell(index, 'transition')}: expected cut, crossfade, or crossfade and its length in frames such as "
-            f"crossfade 12, got {str(cell)[:40]!r}"
-        )
-    return match[1].lower(), int(match[2]) if match[2] else None
+def with_takes(timeline: Timeline, other: Timeline) -> Timeline:
+    """`timeline` with the takes of `other` added to the shots of the same id; revision and everything else stay."""
+    known = {shot.id: shot.takes for shot in other.shots}
+    shots = []
+    for shot in timeline.shots:
+        keys = {take.key for take in shot.takes}
+        new = [take for take in known.get(shot.id, []) if take.key not in keys]
+        shots.append(shot.model_copy(update={"takes": [*shot.takes, *new]}) if new else shot)
+    return timeline.model_copy(update={"shots": shots})
 
 
 # ---------------------------------------------------------------- what all edits share
@@ -366,89 +303,3 @@ def _new_id(timeline: Timeline) -> str:
     while f"shot-{number:03d}" in taken:
         number += 1
     return f"shot-{number:03d}"
-
-
-# ---------------------------------------------------------------- undo and redo
-
-
-class _Steps(Document):
-    """Revisions to go back to, oldest first, and forward to, nearest last."""
-
-    version: Literal[1] = 1
-    undo: list[int] = Field([])
-    redo: list[int] = Field([])
-
-
-class EditHistory:
-    """Undo and redo of a project, kept in its folder: survives a reload and a restart.
-
-    Each step is a plan as it was (r<revision>.json); history.json lists them. Revisions only ever grow: an undo is a
-    new revision with the old shots, so that a revision names one state for good.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-
-    @property
-    def can_undo(self) -> bool:
-        return bool(self._steps().undo)
-
-    @property
-    def can_redo(self) -> bool:
-        return bool(self._steps().redo)
-
-    def record(self, before: Timeline) -> None:
-        """An edit has been made of this plan: it can be undone, and what was undone before is gone."""
-        self._keep(before)
-        steps = self._steps()
-        self._save([*steps.undo, before.revision][-HISTORY_LENGTH:], [])
-
-    def undo(self, current: Timeline) -> Timeline:
-        """The plan before the last edit. Raises InputError where there is none."""
-        steps = self._steps()
-        if not steps.undo:
-            raise InputError("there is nothing to undo")
-        restored = self._restore(steps.undo[-1], current)
-        self._keep(current)
-        self._save(steps.undo[:-1], [*steps.redo, current.revision])
-        return restored
-
-    def redo(self, current: Timeline) -> Timeline:
-        """The plan before the last undo. Raises InputError where there is none."""
-        steps = self._steps()
-        if not steps.redo:
-            raise InputError("there is nothing to redo")
-        restored = self._restore(steps.redo[-1], current)
-        self._keep(current)
-        self._save([*steps.undo, current.revision], steps.redo[:-1])
-        return restored
-
-    def _steps(self) -> _Steps:
-        path = self.folder / "history.json"
-        return _Steps.load(path) if path.exists() else _Steps()
-
-    def _keep(self, timeline: Timeline) -> None:
-        timeline.save(self.folder / f"r{timeline.revision}.json")
-
-    def _restore(self, revision: int, current: Timeline) -> Timeline:
-        """Old shots, with every take known now: takes rendered since then are not lost."""
-        old = Timeline.load(self.folder / f"r{revision}.json")
-        return with_takes(old, current).model_copy(update={"revision": current.revision + 1})
-
-    def _save(self, undo: list[int], redo: list[int]) -> None:
-        _Steps(undo=undo, redo=redo).save(self.folder / "history.json")
-        kept = {f"r{revision}.json" for revision in (*undo, *redo)}
-        for path in self.folder.glob("r*.json"):
-            if path.name not in kept:
-                path.unlink(missing_ok=True)
-
-
-def with_takes(timeline: Timeline, other: Timeline) -> Timeline:
-    """`timeline` with the takes of `other` added to the shots of the same id; revision and everything else stay."""
-    known = {shot.id: shot.takes for shot in other.shots}
-    shots = []
-    for shot in timeline.shots:
-        keys = {take.key for take in shot.takes}
-        new = [take for take in known.get(shot.id, []) if take.key not in keys]
-        shots.append(shot.model_copy(update={"takes": [*shot.takes, *new]}) if new else shot)
-    return timeline.model_copy(update={"shots": shots})

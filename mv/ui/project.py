@@ -2,18 +2,22 @@
 
     project.json   the wishes on the page
     plan.json      the plan as edited; the worker writes it once, from then on the page does
+    rendering.json the plan as it was when rendering began; the worker writes it
     rendered.json  the plan last rendered, with its takes; the worker writes it
     history/       undo and redo
-    storyboard/    sketches, and the picture of the analysis
+    storyboard/    sheets of animatic frames, one a shot, and the waveform (mv/ui/strips.py)
     films/         every film made, one for a revision and a model
 
 Each file has one writer at a time, so the page and the worker never need to wait for each other.
 """
 
+import hashlib
+import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -21,24 +25,36 @@ from pydantic import Field
 
 from mv import make
 from mv.errors import Cancelled, InputError
-from mv.jobs import Job, JobStore, Progress, Report
-from mv.schema import Analysis, Document, Timeline
-from mv.ui.edits import EditHistory, shot_signature, with_takes
+from mv.generation import find_take, render_take, take_key
+from mv.jobs import Job, JobStore, Progress, Report, ShotLedger
+from mv.projects import lock, sweep
+from mv.schema import Analysis, Document, Take, Timeline, dump_compact
+from mv.ui import strips
+from mv.ui.edits import fits, shot_signature, with_takes
+from mv.ui.history import EditHistory
 
 
 class Wishes(Document):
-    """What the user chose on the page. song and image are file names in the project's folder."""
+    """What the user chose on the page. song, image and lyrics are file names in the project's folder."""
 
     version: Literal[1] = 1
     song: str
     theme: str = ""
     image: str | None = None
+    lyrics: str | None = None
+    style: str = ""
+    pace: float = 1.0
     aspect: str = "16:9"
     size: str = "standard"
     fps: str = "24"
     seed: int = Field(0, ge=0, lt=2**32)
     model: str = "mv-mini"
     steps: int | None = Field(None, ge=1)
+    only: list[str] = Field([], description="ids of the shots to render; none: the whole film")
+
+    def for_the_director(self) -> dict:
+        """What `make.plan_film` asks for, but for the files."""
+        return {name: getattr(self, name) for name in ("theme", "style", "pace", "aspect", "size", "fps", "seed")}
 
 
 class Project:
@@ -55,21 +71,25 @@ class Project:
         return self.folder / name
 
     @classmethod
-    def start(cls, song: str | Path, image: str | Path | None, **choices) -> "Project":
-        """Open the work folder of a song, keep song and image in it, and note the wishes.
+    def start(
+        cls, song: str | Path, image: str | Path | None, lyrics: str | Path | None = None, **choices
+    ) -> "Project":
+        """Open the work folder of a song, keep song, image and lyrics in it, and note the wishes.
 
         choices: the other fields of Wishes. Raises AudioError, InputError, OutputError before anything is written.
         """
         song = Path(song)
         if song.suffix.lower() in (".json", ".log"):
             raise InputError(f"{song.name}: a project keeps files of its own under such names; rename the song")
-        wishes = Wishes(song=song.name, image=image and f"reference{Path(image).suffix}", **choices)
-        asked = {name: getattr(wishes, name) for name in ("theme", "aspect", "size", "fps", "seed")}
-        make.check_wishes(image=image, **asked)
+        files = {"image": (image, "reference"), "lyrics": (lyrics, "lyrics")}
+        names = {what: file and f"{stem}{Path(file).suffix}" for what, (file, stem) in files.items()}
+        wishes = Wishes(song=song.name, **names, **choices)
+        make.check_wishes(image=image, lyrics=lyrics, **wishes.for_the_director())
         folder = make.project_folder(song)
         _copy(song, folder / song.name)
-        if image:
-            _copy(Path(image), folder / wishes.image)
+        for what, (file, _) in files.items():
+            if file:
+                _copy(Path(file), folder / names[what])
         wishes.save(folder / "project.json")
         return cls(folder.parent, folder.name)
 
@@ -90,6 +110,9 @@ class Project:
             song=plan.song,
             theme=brief.theme,
             image=brief.image,
+            lyrics=brief.lyrics,
+            style=brief.style,
+            pace=brief.pace,
             seed=brief.seed,
             size=size,
             aspect=aspect,
@@ -98,53 +121,84 @@ class Project:
 
     def plan(self) -> Timeline:
         """With paths as in the file, relative to this folder: what edits and history work on."""
-        plan = Timeline.load(self._path("plan.json"))
-        rendered = self.rendered()
-        return plan if rendered is None else with_takes(plan, rendered)
+        stamps = [_stamp(self._path(name)) for name in ("plan.json", "rendered.json")]
+        known = _PLANS.get(self.folder)
+        if known is None or known[0] != stamps:
+            plan, rendered = Timeline.load(self._path("plan.json")), self.rendered()
+            known = stamps, plan if rendered is None else with_takes(plan, rendered)
+            _remember(self.folder, known)
+        return known[1]
 
     def resolved_plan(self) -> Timeline:
         """With absolute paths: what the stages work on."""
-        return make.load_plan(self._path("plan.json"))
-
-    def analysis(self) -> Analysis:
-        return make.read_analysis(self.resolved_plan())
+        plan, rendered = make.load_plan(self._path("plan.json")), self.rendered()
+        return plan if rendered is None else with_takes(plan, rendered)
 
     def rendered(self) -> Timeline | None:
         path = self._path("rendered.json")
-        return Timeline.load(path) if path.is_file() else None
+        return _load(path, _stamp(path)) if path.is_file() else None
 
     def film(self) -> Path | None:
         """The newest film."""
+        return next(iter(self.films()), None)
+
+    def takes(
+        self,
+        finished: Mapping[str, str] | None = None,
+        signature: Callable[[Timeline, int], str] = shot_signature,
+    ) -> dict[str, Take]:
+        """The take that stands for each shot as the plan is now, by shot id; a shot that has to be rendered has none.
+
+        finished: shot id → take key, of the rendering in work, whose plan is in rendering.json. signature: who knows
+        the signatures already may say them.
+        """
+        plan, made = self.plan(), self._takes_by_signature(finished or {})
+        files = self.take_files()
+        standing = {}
+        for index, shot in enumerate(plan.shots):
+            chosen = next((take for take in shot.takes if take.key == shot.chosen), None)
+            take = chosen if chosen and fits(plan, index, chosen) else None
+            if take is None and made:
+                take = made.get(signature(plan, index))
+            if take is not None and take.file in files:
+                standing[shot.id] = take
+        return standing
+
+    def take_files(self) -> set[str]:
+        """Names of the takes there are; a take is its file: one that was deleted is none."""
+        folder = self._path("takes")
+        return set(os.listdir(folder)) if folder.is_dir() else set()
+
+    def _takes_by_signature(self, finished: Mapping[str, str]) -> dict[str, Take]:
+        made = {}
+        rendered = self.rendered()
+        signatures = _signatures(self._path("rendered.json"), _stamp(self._path("rendered.json"))) if rendered else ()
+        for shot, signature in zip(rendered.shots if rendered else (), signatures):
+            take = next((take for take in shot.takes if take.key == shot.chosen), None)
+            if take is not None:
+                made[signature] = take
+        rendering = self._path("rendering.json")
+        if finished and rendering.is_file():
+            plan, signatures = _load(rendering, _stamp(rendering)), _signatures(rendering, _stamp(rendering))
+            for index, shot in enumerate(plan.shots):
+                start, stop = plan.span(index)
+                if shot.id in finished and (take := _take(self._path("takes"), finished[shot.id], stop - start)):
+                    made[signatures[index]] = take
+        return made
+
+    def to_render(self, finished: Mapping[str, str] | None = None) -> list[int]:
+        """Indices of the shots that have no take of what they show now."""
+        standing = self.takes(finished)
+        return [index for index, shot in enumerate(self.plan().shots) if shot.id not in standing]
+
+    def analysis(self) -> Analysis:
+        path = self.folder / self.plan().analysis
+        return _analysis(path, _stamp(path))
+
+    def films(self) -> list[Path]:
+        """The newest first."""
         films = [path for path in self._path("films").glob("*.mp4") if not path.name.startswith(".")]
-        return max(films, key=lambda path: path.stat().st_mtime, default=None)
-
-    def to_render(self) -> list[int]:
-        """Indices of the shots that differ from the last rendering."""
-        plan, rendered = self.plan(), self.rendered()
-        if rendered is None:
-            return list(range(len(plan.shots)))
-        known = {shot_signature(rendered, index) for index in range(len(rendered.shots))}
-        return [index for index in range(len(plan.shots)) if shot_signature(plan, index) not in known]
-
-    # -- pictures
-
-    @property
-    def analysis_picture(self) -> Path:
-        return self._path("storyboard") / "analysis.png"
-
-    def storyboard(self) -> list[Path]:
-        """One sketch per shot; those of changed shots are drawn now."""
-        from mv.ui.pictures import storyboard
-
-        return storyboard(self.resolved_plan(), self.analysis(), self._path("storyboard"))
-
-    def draw_analysis(self) -> None:
-        from mv.audio import mono, read_audio
-        from mv.ui.pictures import WIDTH, draw_analysis, save_picture, waveform_peaks
-
-        plan = self.resolved_plan()
-        y = mono(read_audio(plan.song, sr=11025))
-        save_picture(draw_analysis(make.read_analysis(plan), waveform_peaks(y, 2 * WIDTH)), self.analysis_picture)
+        return sorted(films, key=lambda path: path.stat().st_mtime, reverse=True)
 
     # -- changes
 
@@ -152,46 +206,125 @@ class Project:
     def history(self) -> EditHistory:
         return EditHistory(self._path("history"))
 
-    def edit(self, change: Callable[[Timeline], Timeline]) -> Timeline:
-        """Apply an edit that can be undone; no step where it changes nothing."""
+    def edit(self, change: Callable[[Timeline], Timeline], name: str = "", group: str = "") -> Timeline:
+        """Apply an edit that can be undone; no step where it changes nothing. name, group: see EditHistory.record."""
         before = self.plan()
         after = change(before)
-        if after is not before:
-            self.history.record(before)
-            after.save(self._path("plan.json"))
-        return after
+        if after is before or after == before.model_copy(update={"revision": after.revision}):
+            return before
+        return self._changed(before, after.model_copy(update={"revision": before.revision + 1}), name, group)
+
+    def correct(self, change: Callable[[Analysis], Analysis], name: str = "") -> Timeline:
+        """Correct what was heard; the plan is made anew round what is locked or edited. One step to undo.
+
+        Every version of the analysis is a file of its own, so that undo and older takes keep theirs.
+        """
+        before, heard = self.plan(), self.analysis()
+        corrected = change(heard)
+        if corrected == heard:
+            return before
+        tag = hashlib.sha256(dump_compact(corrected).encode()).hexdigest()[:8]
+        path = self._path(f"analysis-{tag}.json")
+        corrected.save(path)
+        planned = make.replan(make.load_plan(self._path("plan.json")), corrected)
+        after = make.relative_plan(planned, self.folder).model_copy(update={"analysis": path.name})
+        return self._changed(before, after.model_copy(update={"revision": before.revision + 1}), name)
+
+    def plan_again(self) -> Timeline:
+        """The director's plan for the same song and wishes; what is locked or edited stays."""
+        before = self.plan()
+        planned = make.replan(make.load_plan(self._path("plan.json")), self.analysis())
+        after = make.relative_plan(planned, self.folder).model_copy(update={"revision": before.revision + 1})
+        return self._changed(before, after, "planned again")
+
+    def _changed(self, before: Timeline, after: Timeline, name: str = "", group: str = "") -> Timeline:
+        self.history.record(before, after, name, group)
+        return self._save(after)
+
+    def _save(self, plan: Timeline) -> Timeline:
+        plan.save(self._path("plan.json"))
+        _remember(self.folder, ([_stamp(self._path(name)) for name in ("plan.json", "rendered.json")], plan))
+        return plan
 
     def undo(self) -> Timeline:
-        return self._restored(self.history.undo(self.plan()))
+        return self._save(self.history.undo(self.plan()))
 
     def redo(self) -> Timeline:
-        return self._restored(self.history.redo(self.plan()))
+        return self._save(self.history.redo(self.plan()))
 
-    def _restored(self, plan: Timeline) -> Timeline:
-        plan.save(self._path("plan.json"))
-        return plan
+    def keep_picture(self, picture: Path) -> str:
+        """Copy a picture into the project; returns its name there. Raises InputError for what is none."""
+        from mv.reference import read_image
+
+        read_image(picture)
+        digest = hashlib.sha256(picture.read_bytes()).hexdigest()[:12]
+        name = f"reference-{digest}{picture.suffix.lower()}"
+        _copy(picture, self._path(name))
+        return name
+
+    def delete_take(self, key: str) -> None:
+        """Remove the file of a take; this cannot be undone. Raises InputError where no shot has it."""
+        takes = [take for shot in self.plan().shots for take in shot.takes if take.key == key]
+        if not takes or takes[0].file not in self.take_files():
+            raise InputError(f"there is no take {key[:16]!r}")
+        self._path("takes").joinpath(takes[0].file).unlink(missing_ok=True)
 
     def adopt(self, plan: Timeline) -> Timeline:
         """A new plan of the director: an edit like any other, so that undo brings the old one back."""
         if self.planned:
             before = self.plan()
-            self.history.record(before)
             plan = plan.model_copy(update={"revision": before.revision + 1})
+            self.history.record(before, make.relative_plan(plan, self.folder), "planned anew")
         make.save_plan(plan, self._path("plan.json"))
         return plan
-
-    def sweep(self) -> None:
-        """Remove what a worker that was ended in the middle of a file left: whole_file's temporary files."""
-        for folder in ("takes", "films"):
-            for path in self._path(folder).glob(".*.mp4"):
-                path.unlink(missing_ok=True)
 
     def keep_rendered(self, plan: Timeline) -> None:
         make.save_plan(plan, self._path("rendered.json"))
 
-    def film_path(self, revision: int, model: str) -> Path:
+    def film_path(self, plan: Timeline, model: str) -> Path:
         model = re.sub(r"[^\w.-]+", "-", model)
-        return self._path("films") / f"{self.name}-r{revision}-{model}.mp4"
+        return self._path("films") / f"{self.name}-r{plan.revision}-{plan.width}x{plan.height}-{model}.mp4"
+
+
+Stamp = tuple[int, int, int]
+# folder → (stamps of plan and rendering, the plan): an edit of a plan in memory takes milliseconds less.
+_PLANS: dict[Path, tuple[list[Stamp | None], Timeline]] = {}
+
+
+def _remember(folder: Path, known: tuple[list[Stamp | None], Timeline]) -> None:
+    if len(_PLANS) >= 8:
+        _PLANS.pop(next(iter(_PLANS)))
+    _PLANS[folder] = known
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """What tells one content of a file from the next: files here are only ever replaced as a whole."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=16)
+def _load(path: Path, stamp: Stamp | None) -> Timeline:
+    return Timeline.load(path)
+
+
+@lru_cache(maxsize=16)
+def _signatures(path: Path, stamp: Stamp | None) -> list[str]:
+    plan = _load(path, stamp)
+    return [shot_signature(plan, index) for index in range(len(plan.shots))]
+
+
+@lru_cache(maxsize=8)
+def _analysis(path: Path, stamp: Stamp | None) -> Analysis:
+    return Analysis.load(path)
+
+
+@lru_cache(maxsize=4096)
+def _take(folder: Path, key: str, num_frames: int) -> Take | None:
+    return find_take(folder, key, num_frames)
 
 
 def projects(home: str | Path) -> list[str]:
@@ -232,7 +365,7 @@ _STEPS = {
 _NAMES = {
     "listen": "Listening to the song",
     "direct": "Planning the shots",
-    "sketch": "Drawing the storyboard",
+    "sketch": "Drawing the waveform",
     "load": "Loading the model",
     "generate": "Rendering",
     "assemble": "Putting the film together",
@@ -242,40 +375,85 @@ _NAMES = {
 def run_job(store: JobStore, job: Job, report: Report, cancelled: Callable[[], bool]) -> None:
     """A plan, make or render job of a project. Raises MusicVideoError; Cancelled at a step's next sign of progress."""
     project = Project(store.home, job.project)
-    project.sweep()
-    teller = Teller(job.kind, report, cancelled)
-    if job.kind != "render" and not job.planned:
-        _plan(project, teller)
-        store.mark_planned(job.id)
-    if job.kind != "plan":
-        _render(project, teller)
+    with lock(project.folder, "the studio"):
+        sweep(project.folder)
+        teller = Teller(job.kind, report, cancelled)
+        if job.kind != "render" and not job.planned:
+            _plan(project, teller)
+            store.mark_planned(job.id)
+        if job.kind != "plan":
+            _render(project, teller, ShotLedger(store, job))
 
 
 def _plan(project: Project, tell: "Teller") -> None:
     wishes = project.wishes()
-    asked = {name: getattr(wishes, name) for name in ("theme", "aspect", "size", "fps", "seed")}
-    image = wishes.image and project.folder / wishes.image
-    plan = make.plan_film(project.folder / wishes.song, image=image, on_step=tell.step, **asked)
-    tell("sketch", 0.0)
+    files = {
+        what: name and project.folder / name for what, name in (("image", wishes.image), ("lyrics", wishes.lyrics))
+    }
+    plan = make.plan_film(project.folder / wishes.song, on_step=tell.step, **files, **wishes.for_the_director())
     project.adopt(plan)
-    project.draw_analysis()
-    tell("sketch", 0.5)
-    project.storyboard()
+    tell("sketch", 0.0)
+    strips.save_peaks(plan.song, project.folder)
     tell("sketch", 1.0)
 
 
-def _render(project: Project, tell: "Teller") -> None:
+def _render(project: Project, tell: "Teller", ledger: ShotLedger) -> None:
+    """The shots the page asked for, or the whole film."""
     wishes, plan = project.wishes(), project.resolved_plan()
+    standing = project.takes()
     tell("load", 0.0)
     renderer = make.load_model(wishes.model, wishes.steps)
+    make.save_plan(plan, project.folder / "rendering.json")
+    if wishes.only:
+        made = _render_shots(project, plan, set(wishes.only), renderer, tell, ledger)
+        return project.keep_rendered(_with_choices(plan, {**standing, **made}))
 
     def on_progress(p: make.Progress) -> None:
         tell("generate", p.share, f"shot {min(p.shots_done + 1, p.num_shots)} of {p.num_shots}")
 
-    plan = make.generate(plan, renderer, on_progress=on_progress, cancelled=tell.cancelled)
+    # A take that the user chose, or of a locked shot, stands whatever is rendered beside it.
+    kept = {shot.id: standing[shot.id] for shot in plan.shots if shot.id in standing and (shot.chosen or shot.locked)}
+    plan = make.generate(plan, renderer, on_progress=on_progress, cancelled=tell.cancelled, ledger=ledger)
+    plan = _with_choices(plan, kept)
     project.keep_rendered(plan)
-    film = project.film_path(plan.revision, wishes.model)
-    make.assemble(plan, film, on_progress=lambda share: tell("assemble", share), cancelled=tell.cancelled)
+    film = project.film_path(plan, wishes.model)
+    return make.assemble(plan, film, on_progress=lambda share: tell("assemble", share), cancelled=tell.cancelled)
+
+
+def _render_shots(
+    project: Project, plan: Timeline, wanted: set[str], renderer, tell: "Teller", ledger: ShotLedger
+) -> dict[str, Take]:
+    """A take of each shot wanted, by its id."""
+    heard, folder = make.read_analysis(plan), make.takes_dir(plan)
+    indices = [index for index, shot in enumerate(plan.shots) if shot.id in wanted]
+    keys = {index: take_key(make.conditions(plan, index, heard), renderer) for index in indices}
+    ledger.planned([(plan.shots[index].id, keys[index]) for index in indices], set())
+    made = {}
+    for place, index in enumerate(indices):
+        shot, conditions = plan.shots[index], make.conditions(plan, index, heard)
+
+        def on_progress(share: float, shot=shot, place=place) -> None:
+            ledger.moved(shot.id, share)
+            tell("generate", (place + share) / len(indices), f"shot {plan.index(shot.id) + 1}")
+
+        ledger.started(shot.id)
+        on_progress(0.0)
+        take = find_take(folder, keys[index], conditions.num_frames)
+        take = take or render_take(conditions, keys[index], renderer, folder, on_progress, tell.cancelled)
+        ledger.ended(shot.id, take.seconds, "")
+        made[shot.id] = take
+    return made
+
+
+def _with_choices(plan: Timeline, takes: Mapping[str, Take]) -> Timeline:
+    """Each of these takes stands for its shot; a shot that is not named keeps what it has."""
+    shots = []
+    for shot in plan.shots:
+        if take := takes.get(shot.id):
+            others = [other for other in shot.takes if other.key != take.key]
+            shot = shot.model_copy(update={"takes": [*others, take], "chosen": take.key})
+        shots.append(shot)
+    return plan.model_copy(update={"shots": shots})
 
 
 class Teller:

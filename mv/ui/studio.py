@@ -1,8 +1,9 @@
 """What the studio's page does: shows a project, submits jobs, polls, edits.
 
 The page keeps nothing: what it shows is read from the project's folder and the job store, by the project's name in the
-address (?project=...), so a reload or another tab comes back to the same place. All user text is escaped here or shown
-by components that show text as text.
+address (?project=...), so a reload or another tab comes back to the same place. The editor (static/) and this module
+speak in messages: `edit` for what undo takes back, `ask` for everything else; answers and news carry what the page does
+not know yet (mv/ui/desk.py). User text goes out as data and is drawn as text.
 """
 
 import functools
@@ -10,29 +11,47 @@ import html
 import os
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported; without it Python calls out
 
 import gradio as gr
 
 from mv import make
+from mv.archive import import_project
 from mv.errors import InputError, MusicVideoError
 from mv.jobs import Job, JobStore, Kind, Worker
-from mv.schema import Analysis, Timeline
-from mv.timing import clock, to_frame, to_seconds
-from mv.ui import edits
+from mv.timing import clock
+from mv.ui import edits, strips
+from mv.ui.deliver import deliver
+from mv.ui.desk import Desk, progress_part
+from mv.ui.operations import Correction, give_reference, read_operation
 from mv.ui.project import Project, projects
+from mv.ui.uploads import uploaded
 
-# An event of the page alone: not in the public API, edits one after the other.
+# An event of the page alone: not in the public API, one after the other.
 EDIT = dict(
-    api_visibility="private", show_progress="hidden", concurrency_id="edits", concurrency_limit=1, trigger_mode="once"
+    api_visibility="private",
+    show_progress="hidden",
+    queue=True,
+    trigger_mode="multiple",
+    concurrency_id="edits",
+    concurrency_limit=1,
 )
+ASK = {**EDIT, "concurrency_id": "asks"}
 QUIET = dict(api_visibility="private", show_progress="hidden", queue=False)
-TO_ADDRESS = (
-    "(name) => { history.replaceState(null, '', name ? '?project=' + encodeURIComponent(name) : location.pathname) }"
-)
+TO_ADDRESS = "(name) => window.MVStudio.opened(name)"
+RECENT = 8  # projects shown on the first screen
+DESKS = 8  # projects kept in memory
+
+
+# What the user chooses for a new film, in the order of the page's fields; also names of Page.
+WISHES = (
+    "song", "theme", "style", "pace", "image", "lyrics", "aspect", "size", "seed", "model", "fps", "steps"
+)  # fmt: skip
 
 
 @dataclass
@@ -41,12 +60,15 @@ class Page:
 
     name: gr.Textbox
     seen: gr.State
-    selected: gr.State
     timer: gr.Timer
+    recent: gr.HTML
     picker: gr.Dropdown
     song: gr.Audio
     theme: gr.Textbox
+    style: gr.Dropdown
+    pace: gr.Slider
     image: gr.Image
+    lyrics: gr.File
     aspect: gr.Radio
     size: gr.Dropdown
     seed: gr.Number
@@ -55,39 +77,23 @@ class Page:
     steps: gr.Number
     make: gr.Button
     plan: gr.Button
-    status: gr.HTML
-    cancel: gr.Button
-    film: gr.Video
-    facts: gr.HTML
-    analysis: gr.Image
-    plan_box: gr.Group
-    storyboard: gr.Gallery
-    shot: gr.HTML
-    start: gr.Number
-    snap: gr.Checkbox
-    move: gr.Button
-    split: gr.Button
-    merge: gr.Button
-    delete: gr.Button
-    table: gr.Dataframe
-    apply: gr.Button
-    undo: gr.Button
-    redo: gr.Button
-    render: gr.Button
-    film_file: gr.DownloadButton
-    plan_file: gr.DownloadButton
+    archive: gr.File
+    editor: gr.HTML
+    reply: gr.HTML
+    news: gr.HTML
 
     @property
     def wishes(self) -> list:
-        return [self.song, self.theme, self.image, self.aspect, self.size, self.seed, self.model, self.fps, self.steps]
+        return [getattr(self, name) for name in WISHES]
 
 
-# ---------------------------------------------------------------- what the page shows
+# ---------------------------------------------------------------- what the page is told
 
 
-def status_html(job: Job | None, ahead: int = 0) -> str:
+def job_part(job: Job | None, ahead: int = 0) -> dict:
+    """A job for the status line: words, what is left, and what can be done with it."""
     if job is None:
-        return '<div class="mv-status"><div class="words"><span>Choose a song and press Make.</span></div></div>'
+        return {"id": "", "state": "", "words": "", "left": "", "progress": 0.0, "open": False}
     words, left = job.message, ""
     if job.state == "queued" and ahead:
         left = f"{ahead} job{'s' if ahead > 1 else ''} ahead"
@@ -96,49 +102,28 @@ def status_html(job: Job | None, ahead: int = 0) -> str:
     elif job.state == "failed":
         words = f"Failed: {without_folders(job.error)}"
     elif job.state == "done" and job.started and job.finished:
-        words = "The plan is ready" if job.kind == "plan" else "The film is ready"
+        words = {"plan": "The plan is ready", "make": "The film is ready"}.get(job.kind, "Rendered")
         left = f"took {clock(job.finished - job.started + 0.5)}"
-    percent = round(100 * job.progress, 1)
-    bar = f'<div class="bar" role="progressbar" aria-valuenow="{percent}"><div style="width:{percent}%"></div></div>'
-    line = f'<span>{html.escape(words)}</span><span class="left">{html.escape(left)}</span>'
-    return (
-        f'<div class="mv-status {job.state}" data-state="{job.state}"><div class="words">{line}</div>'
-        f"{bar if job.open else ''}</div>"
-    )
+    return {
+        "id": job.id,
+        "state": job.state,
+        "words": words,
+        "left": left,
+        "progress": round(job.progress, 4),
+        "open": job.open,
+        "stopping": job.open and (job.cancel or job.pause),
+    }
 
 
-def facts_html(analysis: Analysis, plan: Timeline) -> str:
-    """What was heard and planned, in a line."""
-    tempo = f"<b>{analysis.tempo:.0f}</b> BPM" if analysis.tempo else "<b>no</b> beat"
-    facts = [
-        f"<b>{html.escape(plan.title or Path(plan.song).stem)}</b>",
-        f"<b>{clock(analysis.duration)}</b>",
-        tempo,
-        f"key <b>{html.escape(analysis.key)}</b>" if analysis.key else "",
-        f"<b>{len(plan.shots)}</b> shot{'' if len(plan.shots) == 1 else 's'}",
-        f"<b>{plan.width}×{plan.height}</b> at {float(plan.fps):g} fps",
-        f"seed <b>{plan.brief.seed}</b>",
-        f"revision <b>{plan.revision}</b>",
-    ]
-    chips = "".join(f"<span>{fact}</span>" for fact in facts if fact)
-    notes = "".join(f'<span class="note">{html.escape(note)}</span>' for note in analysis.notes)
-    return f'<div class="mv-facts">{chips}{notes}</div>'
-
-
-def shot_html(plan: Timeline, index: int, label: str) -> str:
-    """The selected shot and why it is as it is."""
-    from mv.world.vocabulary import understand
-
-    shot = plan.shots[index]
-    times = f"{edits.film_time(shot.start, plan.fps)} to {edits.film_time(shot.end, plan.fps)}"
-    reasons = "".join(
-        f"<dt>{html.escape(r.decision)}</dt><dd>{html.escape(r.choice)} <small>· {html.escape(r.evidence)}</small></dd>"
-        for r in shot.reasons
-    )
-    ignored = ", ".join(understand(shot.prompt).ignored)
-    note = f'<p class="ignored">Words the built-in model does not know: {html.escape(ignored)}</p>' if ignored else ""
-    heading = f"Shot {index + 1} · {html.escape(label)} · {times}"
-    return f'<div class="mv-shot"><h4>{heading}</h4><dl>{reasons}</dl>{note}</div>'
+def recent_html(home: Path) -> str:
+    """The projects worked on last, as links; a plain one where nothing is drawn yet."""
+    cards = []
+    for name in projects(home)[:RECENT]:
+        sheets = sorted((home / name / "storyboard").glob("*.jpg"), key=lambda path: -path.stat().st_size)
+        picture = f'<img src="gradio_api/file={quote(str(sheets[0]))}" alt="" loading="lazy">' if sheets else ""
+        title = html.escape(re.sub(r"-[0-9a-f]{8}$", "", name))
+        cards.append(f'<a href="?project={quote(name)}"><span class="frame">{picture}</span><b>{title}</b></a>')
+    return f'<h3>Recent projects</h3><div class="mv-recent">{"".join(cards)}</div>' if cards else ""
 
 
 def as_steps(steps: float | None) -> int | None:
@@ -170,274 +155,259 @@ def told(handler):
 
 
 class Studio:
-    """Handlers of the page's events. Each reads the project anew and returns only what changed, by component."""
+    """Handlers of the page's events."""
 
     def __init__(self, home: Path, worker: Worker, page: Page) -> None:
         self.home, self.store, self.worker, self.page = home, JobStore(home), worker, page
+        self.sketcher = strips.Sketcher()
+        self._desks: dict[str, Desk] = {}
 
     def connect(self, blocks: gr.Blocks) -> None:
         p = self.page
-        everything = [value for name, value in vars(p).items() if name not in ("make", "plan", "snap", "move")]
-        plan_inputs = [p.name, p.table, p.seen, p.selected]
-        opening = dict(js=TO_ADDRESS, **QUIET)
+        opened = [p.name, p.picker, p.recent, p.archive, *p.wishes, p.news, p.seen, p.timer]
+        address = dict(js=TO_ADDRESS, **QUIET)
 
-        blocks.load(told(self.open), None, everything, **EDIT)
-        p.picker.input(told(self.open_named), p.picker, everything, **EDIT).then(None, p.name, None, **opening)
+        blocks.load(told(self.open), None, opened, **EDIT)
+        p.picker.input(told(self.open_named), p.picker, opened, **EDIT).then(None, p.name, None, **address)
+        p.archive.upload(told(self.open_archive), p.archive, opened, **EDIT).then(None, p.name, None, **address)
         for button, kind in ((p.make, "make"), (p.plan, "plan")):
-            started = button.click(told(functools.partial(self.start, kind)), p.wishes, everything, **EDIT)
-            started.success(None, p.name, None, **opening)
-        p.timer.tick(self.poll, [p.name, p.seen], everything, trigger_mode="once", **QUIET)
-        p.cancel.click(told(self.cancel), p.name, [p.cancel], **QUIET)
+            started = button.click(told(functools.partial(self.start, kind)), p.wishes, opened, **EDIT)
+            started.success(None, p.name, None, **address)
+        gr.on([p.model.input, p.steps.input], told(self.keep_model), [p.name, p.model, p.steps], None, **QUIET)
+        p.timer.tick(self.poll, [p.name, p.seen], [p.news, p.seen, p.timer], trigger_mode="once", **QUIET)
+        p.editor.edit(self.edit, None, [p.editor, p.timer], **EDIT)
+        p.editor.ask(self.ask, None, [p.reply, p.timer], **ASK)
 
-        p.storyboard.select(told(self.pick_sketch), p.name, [p.selected, p.shot, p.start], **EDIT)
-        p.table.select(told(self.pick_row), p.name, [p.selected, p.shot, p.start], **EDIT)
-        p.apply.click(told(self.apply), plan_inputs, everything, **EDIT)
-        p.split.click(told(self.split), plan_inputs, everything, **EDIT)
-        p.merge.click(told(self.merge), plan_inputs, everything, **EDIT)
-        p.delete.click(told(self.delete), plan_inputs, everything, **EDIT)
-        p.move.click(told(self.move), [*plan_inputs, p.start, p.snap], everything, **EDIT)
-        p.undo.click(told(self.undo), [p.name, p.seen, p.selected], everything, **EDIT)
-        p.redo.click(told(self.redo), [p.name, p.seen, p.selected], everything, **EDIT)
-        p.render.click(told(self.render), [*plan_inputs, p.model, p.steps], everything, **EDIT)
+    def stop(self) -> None:
+        self.worker.stop()
+        self.sketcher.stop()
 
     # -- opening
 
     def open(self, request: gr.Request) -> dict:
         """The page has loaded: show the project its address names, if any."""
-        choices = {self.page.picker: gr.Dropdown(choices=projects(self.home), value=None)}
+        p = self.page
+        lists = {p.picker: gr.Dropdown(choices=projects(self.home), value=None), p.recent: recent_html(self.home)}
         name = request.query_params.get("project", "")
-        return choices | (self.open_named(name) if name else {})
+        return lists | (self.open_named(name) if name else {})
 
     def open_named(self, name: str) -> dict:
         project = Project(self.home, name)
         p, wishes = self.page, project.wishes()
-        song = project.folder / wishes.song
-        image = wishes.image and project.folder / wishes.image
-        shown = {
-            p.name: name,
-            p.song: str(song) if song.is_file() else None,
-            p.theme: wishes.theme,
-            p.image: str(image) if image and image.is_file() else None,
-            p.aspect: wishes.aspect,
-            p.size: wishes.size,
-            p.seed: wishes.seed,
-            p.model: wishes.model,
-            p.fps: wishes.fps,
-            p.steps: wishes.steps or 0,
-            p.picker: gr.Dropdown(choices=projects(self.home), value=name),
-        }
-        return shown | self._news(project, {})
+        files = {what: getattr(wishes, what) for what in ("song", "image", "lyrics")}
+        paths = {what: name and project.folder / name for what, name in files.items()}
+        shown = {getattr(p, what): str(path) if path and path.is_file() else None for what, path in paths.items()}
+        shown |= {getattr(p, name): getattr(wishes, name) for name in WISHES if name not in files}
+        shown |= {p.name: name, p.steps: wishes.steps or 0}
+        return shown | self._opened(project)
 
-    def start(self, kind: Kind, song, theme, image, aspect, size, seed, model, fps, steps) -> dict:
-        """Make or Plan: note the wishes, submit the job, begin to poll."""
+    def open_archive(self, archive: str | None) -> dict:
+        if not archive:
+            return {}
+        return {self.page.archive: None} | self.open_named(import_project(archive, self.home))
+
+    def start(self, kind: Kind, *values) -> dict:
+        """Make or Plan: note the wishes (values as WISHES), submit the job, begin to poll."""
+        project, seed = self.prepare(**dict(zip(WISHES, values, strict=True)))
+        self.submit(project, kind)
+        return {self.page.seed: seed} | self._opened(project)
+
+    def prepare(
+        self, song: str | None, seed: float | None, steps: float | None = None, image: str | None = None, **wishes
+    ) -> tuple[Project, int]:
+        """The project with these wishes and the seed used; -1 draws one. Raises what the user can mend."""
         if not song:
             raise InputError("no song yet: upload one, or click an example")
         if seed is None or not -1 <= seed < 2**32:
             raise InputError(f"seed: expected -1 (random) or 0 to {2**32 - 1}, got {seed}")
         seed = random.SystemRandom().randrange(2**32) if seed == -1 else int(seed)
         self._refuse_if_busy(make.project_folder(song).name)
-        project = Project.start(
-            song, image, theme=theme, aspect=aspect, size=size, fps=fps, seed=seed, model=model, steps=as_steps(steps)
-        )
-        return self._submit(project, kind)
+        return Project.start(song, image, seed=seed, steps=as_steps(steps), **wishes), seed
+
+    def keep_model(self, name: str, model: str, steps: float | None) -> None:
+        """The next rendering is by this model."""
+        if name:
+            self._keep_wishes(Project(self.home, name), model=model, steps=as_steps(steps))
+
+    def _keep_wishes(self, project: Project, **changes) -> None:
+        project.wishes().model_copy(update=changes).save(project.folder / "project.json")
+
+    def _opened(self, project: Project) -> dict:
+        p = self.page
+        news, seen, busy = self._look(project, {})
+        return {
+            p.name: project.name,
+            p.picker: gr.Dropdown(choices=projects(self.home), value=project.name),
+            p.news: {**news, "opened": True},
+            p.seen: seen,
+            p.timer: gr.Timer(active=busy),
+        }
 
     def _refuse_if_busy(self, name: str) -> None:
         job = self.store.latest(name)
         if job is not None and job.open:
             raise InputError("this song is being worked on already; wait until it is done, or cancel it")
 
-    def _submit(self, project: Project, kind: Kind, seen: dict | None = None) -> dict:
-        self.store.submit(project.name, kind)
+    def submit(self, project: Project, kind: Kind) -> Job:
+        job = self.store.submit(project.name, kind)
         self.worker.ensure()
-        names = gr.Dropdown(choices=projects(self.home), value=project.name)
-        return {self.page.name: project.name, self.page.picker: names} | self._news(project, seen or {})
-
-    def cancel(self, name: str) -> dict:
-        job = self.store.latest(name) if name else None
-        if job is not None and job.open:
-            self.store.cancel(job.id)
-        return {self.page.cancel: gr.Button(value="Stopping")}
+        return job
 
     # -- polling
 
-    def poll(self, name: str, seen: dict) -> dict:
+    def poll(self, name: str, seen: dict) -> tuple:
         """Only what is new since the last look; nothing is sent while nothing happens."""
-        if not name:
-            return {self.page.timer: gr.Timer(active=False)}
-        project = Project(self.home, name)
+        try:
+            project = Project(self.home, name)
+        except InputError:  # none is open, or its folder was removed
+            return gr.skip(), gr.skip(), gr.Timer(active=False)
         job = self.store.latest(name)
-        if job is not None and job.open:
+        if job is not None and job.open and job.state != "paused":
             self.worker.ensure()
-        return self._news(project, seen) or {self.page.seen: gr.skip()}
+        news, now, busy = self._look(project, seen)
+        if now == seen:
+            return gr.skip(), gr.skip(), gr.skip() if busy else gr.Timer(active=False)
+        return news, now, gr.Timer(active=busy)
 
-    def _news(self, project: Project, seen: dict) -> dict:
-        """Updates for what differs from `seen`: the job, the film, the plan."""
-        job, film = self.store.latest(project.name), project.film()
+    def _look(self, project: Project, seen: Mapping) -> tuple[dict, dict, bool]:
+        """(news, what has been seen with them, whether more is to come)."""
+        job, shots = self.store.latest(project.name), self.store.shots(project.name)
+        part = job_part(job, self.store.ahead(job) if job is not None and job.state == "queued" else 0)
+        now = {"job": part, "progress": progress_part(shots) if job is not None and job.open else {}}
+        news: dict = {"kind": "news", "project": project.name, **now}
+        drawing = False
         # A plan in the making is not shown: the old one would look like the new one.
-        ready = project.planned and (job is None or self._is_editable(job))
-        now = {
-            "job": repr(job),
-            "film": f"{film} {film.stat().st_mtime_ns}" if film else "",
-            "plan": project.plan().revision if ready else -1,
-        }
-        new = {what for what in now if now[what] != seen.get(what)}
-        news = {self.page.seen: now} if new else {}
-        if "job" in new:
-            news |= self._job_news(job)
-        if "film" in new:
-            news |= self._film_news(film)
-        if "plan" in new:
-            news |= self._plan_news(project, 0) if ready else self._no_plan()
-        elif "film" in new and ready:
-            news |= self._render_news(project)
-        return news
-
-    def _job_news(self, job: Job | None) -> dict:
-        p, is_open = self.page, job is not None and job.open
-        if job is None:
-            return {p.status: status_html(None), p.cancel: gr.Button(visible=False), p.timer: gr.Timer(active=False)}
-        return {
-            p.status: status_html(job, self.store.ahead(job)),
-            p.cancel: gr.Button(visible=is_open, value="Stopping" if job.cancel and is_open else "Cancel"),
-            p.timer: gr.Timer(active=is_open),
-        }
-
-    def _film_news(self, film: Path | None) -> dict:
-        file, there = film and str(film), film is not None
-        return {
-            self.page.film: gr.Video(value=file, visible=there),
-            self.page.film_file: gr.DownloadButton(value=file, visible=there),
-        }
-
-    def _no_plan(self) -> dict:
-        p = self.page
-        return {p.plan_box: gr.Column(visible=False), p.analysis: gr.Image(value=None, visible=False), p.facts: ""}
+        if project.planned and (job is None or self._is_editable(job)):
+            desk = self._desk(project)
+            with desk.lock:
+                desk.refresh(shots)
+                drawn = desk.strips()
+                since = seen.get("number", -1)
+                if desk.number != since:
+                    news["plan"] = desk.news(since)
+                if len(drawn) != seen.get("drawn") or desk.number != since:
+                    news["strips"] = drawn
+                peaks = strips.peaks_path(project.folder).exists()
+                now |= {"number": desk.number, "drawn": len(drawn), "peaks": peaks}
+                news["peaks"] = peaks
+                drawing = len(drawn) < desk.num_shots or not peaks
+            if drawing:
+                self.sketcher.draw(project.folder)
+        return news, now, drawing or part["open"]
 
     @staticmethod
     def _is_editable(job: Job) -> bool:
         return job.kind == "render" or job.planned or not job.open
 
-    def _plan_news(self, project: Project, index: int) -> dict:
-        p, plan, analysis = self.page, project.plan(), project.analysis()
-        if not project.analysis_picture.exists():  # a project of the command line
-            project.draw_analysis()
-        labels = [section.label for section in analysis.sections]
-        pictures = zip(project.storyboard(), plan.shots)
-        captions = [(str(path), f"{i} · {s.size}") for i, (path, s) in enumerate(pictures, 1)]
-        history = project.history
-        return {
-            p.plan_box: gr.Column(visible=True),
-            p.facts: facts_html(analysis, plan),
-            p.analysis: gr.Image(value=str(project.analysis_picture), visible=True),
-            p.storyboard: gr.Gallery(value=captions),
-            p.table: edits.table_rows(plan, labels),
-            p.undo: gr.Button(interactive=history.can_undo),
-            p.redo: gr.Button(interactive=history.can_redo),
-            p.plan_file: gr.DownloadButton(value=str(project.folder / "plan.json")),
-            **self._render_news(project),
-            **self._selection(project, min(index, len(plan.shots) - 1)),
-        }
+    def _desk(self, project: Project) -> Desk:
+        if project.name not in self._desks:
+            if len(self._desks) >= DESKS:
+                self._desks.pop(next(iter(self._desks)))
+            self._desks[project.name] = Desk(project)
+        return self._desks[project.name]
 
-    def _render_news(self, project: Project) -> dict:
-        changed = len(project.to_render())
-        shots = f"{changed} shot{'' if changed == 1 else 's'}"
-        return {
-            self.page.render: gr.Button(value=f"Render what changed ({shots})" if changed else "Render what changed")
-        }
+    # -- the editor's messages
 
-    # -- selecting
+    def edit(self, event: gr.EventData) -> tuple:
+        """An edit, undo or redo. The answer acknowledges it by its number, with the plan as it is now or the error."""
+        message = event._data if isinstance(event._data, dict) else {}
+        answer = {"kind": "answer", "ack": message.get("seq"), "error": None}
+        try:
+            project = self._to_edit(message)
+        except MusicVideoError as error:
+            return {**answer, "error": without_folders(str(error))}, gr.skip()
+        desk = self._desk(project)
+        with desk.lock:
+            try:
+                change(project, message)
+            except MusicVideoError as error:
+                answer["error"] = without_folders(str(error))
+            desk.refresh(self.store.shots(project.name))
+            answer["plan"] = desk.news(as_number(message.get("number")))
+            answer["strips"] = desk.strips()
+        self.sketcher.draw(project.folder, as_number(message.get("near")))
+        return answer, gr.Timer(active=True)
 
-    def pick_sketch(self, name: str, event: gr.SelectData) -> dict:
-        return self._selection(Project(self.home, name), int(event.index))
+    def ask(self, event: gr.EventData) -> tuple:
+        """Everything that undo does not take back."""
+        message = event._data if isinstance(event._data, dict) else {}
+        answer = {"kind": "reply", "ack": message.get("seq"), "error": None}
+        try:
+            answer |= self._answer(message)
+        except MusicVideoError as error:
+            answer["error"] = without_folders(str(error))
+        return answer, gr.Timer(active=True)
 
-    def pick_row(self, name: str, event: gr.SelectData) -> dict:
-        """The row's own number: the table may be sorted."""
-        return self._selection(Project(self.home, name), int(event.row_value[0]) - 1)
+    def _answer(self, message: Mapping) -> dict:
+        what, project = message.get("ask"), self._project(message)
+        if what == "look":
+            shot = str(message.get("id", ""))[:80]
+            self.store.prioritise(project.name, [shot] if shot else [])
+        elif what == "render":
+            self.render(project, message.get("ids"))
+        elif what == "retake":
+            self._retake(project, message)
+        elif what in ("cancel", "pause", "resume", "retry"):
+            job = self.store.latest(project.name)
+            if job is not None:
+                getattr(self.store, what)(job.id)
+                self.worker.ensure()
+        elif what == "delete take":
+            self._refuse_if_busy(project.name)
+            project.delete_take(str(message.get("take")))
+        elif what == "deliver":
+            return {"file": deliver(project, str(message.get("what")))}
+        elif what != "sync":
+            raise InputError(f"this page asks for something unknown ({str(what)[:40]!r}); reload it")
+        news, _, _ = self._look(project, {"number": as_number(message.get("number"))})
+        return news | {"kind": "reply"}
 
-    def _selection(self, project: Project, index: int) -> dict:
-        p, plan = self.page, project.plan()
-        label = project.analysis().sections[plan.shots[index].section].label
-        start = round(to_seconds(plan.shots[index].start, plan.fps), 3)
-        return {p.selected: index, p.shot: shot_html(plan, index, label), p.start: start}
+    def render(self, project: Project, ids: object) -> None:
+        """These shots, or the whole film; takes that still fit are used again."""
+        self._refuse_if_busy(project.name)
+        wanted = [str(one) for one in ids][: len(project.plan().shots)] if isinstance(ids, list) else []
+        self._keep_wishes(project, only=[shot.id for shot in project.plan().shots if shot.id in wanted])
+        self.submit(project, "render")
 
-    # -- editing
+    def _retake(self, project: Project, message: Mapping) -> None:
+        """Another take of one shot: another seed."""
+        self._refuse_if_busy(project.name)
+        shot, seed = str(message.get("id")), random.SystemRandom().randrange(2**32)
+        project.edit(lambda plan: edits.set_seed(plan, plan.index(shot), seed), "another take")
+        self.render(project, [shot])
 
-    def apply(self, name, rows, seen, selected) -> dict:
-        return self._edit(name, rows, seen, selected, lambda plan: plan)
-
-    def split(self, name, rows, seen, selected) -> dict:
-        """On the beat nearest to the middle of the shot."""
-        beats = self._project(name).analysis().beats
-
-        def at_the_middle(plan: Timeline) -> Timeline:
-            shot = plan.shots[selected]
-            middle = shot.start + shot.duration // 2
-            frame = edits.nearest_beat(beats, middle, plan.fps, shot.start + 1, shot.end - 1)
-            return edits.split(plan, selected, frame)
-
-        return self._edit(name, rows, seen, selected, at_the_middle)
-
-    def merge(self, name, rows, seen, selected) -> dict:
-        return self._edit(name, rows, seen, selected, lambda plan: edits.merge(plan, selected))
-
-    def delete(self, name, rows, seen, selected) -> dict:
-        return self._edit(name, rows, seen, selected, lambda plan: edits.delete(plan, selected))
-
-    def move(self, name, rows, seen, selected, seconds, snap) -> dict:
-        """Start the selected shot at this time, or on the beat nearest to it."""
-        if seconds is None or seconds < 0:
-            raise InputError("starts at: expected a time in seconds from the start of the song")
-        beats = self._project(name).analysis().beats if snap else []
-
-        def boundary(plan: Timeline) -> Timeline:
-            frame = to_frame(seconds, plan.fps)
-            if beats and selected > 0:
-                first, last = plan.shots[selected - 1].start + 1, plan.shots[selected].end - 1
-                frame = edits.nearest_beat(beats, frame, plan.fps, first, last) if first <= frame <= last else frame
-            return edits.move_boundary(plan, selected, frame)
-
-        return self._edit(name, rows, seen, selected, boundary)
-
-    def undo(self, name, seen, selected) -> dict:
-        project = self._project(name)
-        project.undo()
-        return self._edited(project, seen, selected)
-
-    def redo(self, name, seen, selected) -> dict:
-        project = self._project(name)
-        project.redo()
-        return self._edited(project, seen, selected)
-
-    def render(self, name, rows, seen, selected, model, steps) -> dict:
-        """Apply what is in the table, then render it; takes that still fit are used again."""
-        project = self._project(name)
-        self._refuse_if_busy(name)
-        shown = self._edit(name, rows, seen, selected, lambda plan: plan)
-        wishes = project.wishes().model_copy(update={"model": model, "steps": as_steps(steps)})
-        wishes.save(project.folder / "project.json")
-        return shown | self._submit(project, "render", shown[self.page.seen])
-
-    def _project(self, name: str) -> Project:
-        """To be edited: it has a plan, and no job is making another one."""
-        if not name:
+    def _project(self, message: Mapping) -> Project:
+        name = message.get("project")
+        if not isinstance(name, str) or not name:
             raise InputError("no project is open: make or plan one first")
-        job = self.store.latest(name)
-        if job is not None and not self._is_editable(job):
-            raise InputError("the plan is being made; edit it when it is there")
         return Project(self.home, name)
 
-    def _edit(self, name, rows, seen, selected, change) -> dict:
-        """What was typed into the table comes first, so that no button throws it away."""
-        project = self._project(name)
+    def _to_edit(self, message: Mapping) -> Project:
+        """It has a plan, and no job is making another one."""
+        project = self._project(message)
+        job = self.store.latest(project.name)
+        if not project.planned or (job is not None and not self._is_editable(job)):
+            raise InputError("the plan is being made; edit it when it is there")
+        return project
 
-        def typed_then_change(plan: Timeline) -> Timeline:
-            if plan.revision != seen.get("plan"):
-                raise InputError("the plan was changed in another tab meanwhile; reload the page to see it")
-            return change(edits.apply_table(plan, rows))
 
-        project.edit(typed_then_change)
-        return self._edited(project, seen, selected)
+def change(project: Project, message: Mapping) -> None:
+    """Do what an edit message says. Raises InputError."""
+    op = message.get("op")
+    if op in ("undo", "redo"):
+        getattr(project, op)()
+    elif op == "replan":
+        project.plan_again()
+    elif op == "reference":
+        operation = give_reference(message, project.keep_picture(uploaded(message.get("path"))))
+        project.edit(operation.apply, operation.name)
+    else:
+        operation = read_operation(message)
+        if isinstance(operation, Correction):
+            project.correct(operation.apply, operation.name)
+        else:
+            project.edit(operation.apply, operation.name, operation.group)
 
-    def _edited(self, project: Project, seen: dict, selected: int) -> dict:
-        """Show the new plan, and let the next poll know that it has been shown."""
-        return {self.page.seen: seen | {"plan": project.plan().revision}} | self._plan_news(project, selected)
+
+def as_number(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else -1

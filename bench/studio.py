@@ -1,0 +1,202 @@
+"""How quick the studio is: edits of a plan of 200 shots while a rendering runs, and scrolling a song of 20 minutes.
+
+    python bench/studio.py                  all of it, in a real Chromium; prints one JSON line each
+
+animatic: from an edit of a shot's words to its new animatic on the page, seconds. edit: from the pointer's release to
+Python's answer shown on the page, milliseconds. scroll: pictures a second while the timeline is scrolled from end to
+end, zoomed in, with 600 shots. The load of the machine stands beside them. Needs playwright and Chromium (CHROMIUM
+names it).
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from mv.schema import CURVES, Analysis, CameraMove, MoveKind, Reason, Section, Shot, ShotSize, Timeline
+from mv.ui import strips
+from mv.ui.project import Project
+
+FPS, BPM, SECTION = Fraction(24), 120, 16.0  # SECTION in seconds
+LABELS = ("intro", "verse", "chorus", "verse", "chorus", "bridge", "chorus", "outro")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
+
+
+def make_project(home: Path, seconds: float, num_shots: int) -> Project:
+    """A song of clicks with a plan of equal shots; every sheet of the animatic is there (all alike)."""
+    os.environ["MV_HOME"] = str(home)
+    song = home / "clicks.wav"
+    home.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(song), "wb") as file:
+        file.setnchannels(1), file.setsampwidth(2), file.setframerate(8000)
+        t = np.arange(round(8000 * seconds)) / 8000
+        file.writeframes((20000 * np.exp(-(t % 0.5) * 40) * np.sin(2 * np.pi * 440 * t)).astype("<i2").tobytes())
+    project = Project.start(song, None, model="animatic", size="hd")
+    analysis = analysis_of(seconds)
+    analysis.save(project.folder / "analysis.json")
+    project.adopt(plan_of(analysis, num_shots, project.folder / song.name))
+    strips.save_peaks(song, project.folder)
+    plan = project.plan()
+    strips.save_strip(project.folder, plan, 0, analysis)
+    sheet = strips.strip_path(project.folder, strips.shot_signature(plan, 0))
+    for index in strips.missing(project.folder, plan):
+        shutil.copyfile(sheet, strips.strip_path(project.folder, strips.shot_signature(plan, index)))
+    return project
+
+
+def analysis_of(seconds: float) -> Analysis:
+    beats = [60 * k / BPM for k in range(int(seconds * BPM / 60))]
+    starts = np.arange(0, seconds, SECTION)
+    sections = [
+        Section(start=float(s), duration=float(min(SECTION, seconds - s)), label=LABELS[i % len(LABELS)])
+        for i, s in enumerate(starts)
+    ]
+    wave_of = (0.5 + 0.4 * np.sin(np.arange(int(seconds * 40)) / 200)).round(3).tolist()
+    return Analysis(
+        duration=seconds, tempo=BPM, beats=beats, downbeats=beats[::4], sections=sections, feature_rate=40,
+        features={name: wave_of for name in CURVES},
+    )  # fmt: skip
+
+
+def plan_of(analysis: Analysis, num_shots: int, song: Path) -> Timeline:
+    num_frames = round(analysis.duration * FPS)
+    cuts = [round(i * num_frames / num_shots) for i in range(num_shots + 1)]
+    prompt = "medium shot, city street at night, cyan light, performer with silver hair, red dress, dancing"
+    evidence = "a sentence of the usual length, so that files are as large as those of a song"
+    decisions = ("boundary", "scene", "light", "cast", "action", "size", "move", "beat", "transition")
+    why = [Reason(decision=decision, choice="as in the bench", evidence=evidence) for decision in decisions]
+    sizes, moves = list(ShotSize), list(MoveKind)
+    shots = [
+        Shot(
+            id=f"s{i:03d}",
+            start=start,
+            duration=end - start,
+            section=analysis.section_at(float(start / FPS)),
+            seed=i,
+            size=sizes[i % 3],
+            prompt=prompt,
+            camera=CameraMove(kind=moves[i % len(moves)]),
+            reasons=why,
+        )
+        for i, (start, end) in enumerate(zip(cuts, cuts[1:]))
+    ]
+    folder = song.parent
+    return Timeline(
+        title="bench", song=str(song), analysis=str(folder / "analysis.json"), fps=FPS, width=1280, height=704,
+        num_frames=num_frames, shots=shots,
+    )  # fmt: skip
+
+
+def measure_edits(page, num_edits: int) -> dict:
+    """Drags of boundaries by hand, one after the other."""
+    page.evaluate("MVStudio.timeline.zoom(6)")
+    page.wait_for_timeout(500)
+    page.evaluate("MVStudio.timeline.snapping = false")
+    page.evaluate("MVStudio.link.latencies.length = 0")
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('.mv-handle')].map((n) => n.getBoundingClientRect())"
+        ".filter((b) => b.left > 60 && b.left < innerWidth - 60).map((b) => [b.left + 4, b.top + 30])"
+    )
+    for i in range(num_edits):
+        x, y = boxes[i % len(boxes)]
+        x += 0 if i // len(boxes) % 2 == 0 else 6
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + (6 if i // len(boxes) % 2 == 0 else -6), y, steps=3)
+        page.mouse.up()
+        page.wait_for_function("MVStudio.link.pending.size === 0")
+        page.wait_for_timeout(60)
+    times = sorted(page.evaluate("MVStudio.link.latencies"))
+    return {
+        "edits": len(times),
+        "median_ms": round(statistics.median(times), 1),
+        "p95_ms": round(times[int(0.95 * (len(times) - 1))], 1),
+        "worst_ms": round(times[-1], 1),
+    }
+
+
+EDIT_WORDS = """async (number) => {
+  const link = MVStudio.link, card = link.shots[number], start = performance.now();
+  const prompt = `wide shot, desert by day, nobody in sight ${start}`;
+  await link.edit({op: "set", ids: [card.id], fields: {prompt}});
+  while (!link.state.drawn.has(link.state.cards.get(card.id).strip)) await new Promise((done) => setTimeout(done, 20));
+  return (performance.now() - start) / 1000;
+}"""
+
+
+def measure_animatic(page, num_edits: int = 8) -> dict:
+    """The first one starts the drawing process; it is told apart."""
+    first, *times = [page.evaluate(EDIT_WORDS, number) for number in range(num_edits + 1)]
+    return {"median_s": round(statistics.median(times), 2), "worst_s": round(max(times), 2), "first_s": round(first, 2)}
+
+
+SCROLL = """async () => {
+  const scroller = MVStudio.timeline.scroller, times = [];
+  MVStudio.timeline.zoom(8);
+  await new Promise((done) => setTimeout(done, 800));
+  const end = scroller.scrollWidth - scroller.clientWidth, seconds = 6, start = performance.now();
+  await new Promise((done) => requestAnimationFrame(function step(now) {
+    times.push(now);
+    scroller.scrollLeft = end * Math.min(1, (now - start) / 1000 / seconds);
+    if (now - start < 1000 * seconds) requestAnimationFrame(step); else done();
+  }));
+  const gaps = times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b);
+  const fps = 1000 * gaps.length / (times.at(-1) - times[0]);
+  return {fps, worst_ms: gaps.at(-1), p95_ms: gaps[Math.floor(0.95 * gaps.length)]};
+}"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--edits", type=int, default=40)
+    parser.add_argument("--shots", type=int, default=200)
+    parser.add_argument("--no-render", action="store_true", help="measure edits with nothing rendering beside them")
+    options = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    from mv.ui.blocks import launch
+
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        home = Path(folder)
+        edited = make_project(home / "edit", 400.0, options.shots)
+        long = make_project(home / "long", 1200.0, 600)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        for project, name in ((edited, "edit"), (long, "scroll")):
+            os.environ["GRADIO_TEMP_DIR"] = str(project.folder.parent / "uploads")
+            blocks = launch(project.folder.parent, block=False)
+            try:
+                page = browser.new_page(viewport={"width": 1280, "height": 720})
+                page.goto(f"{blocks.local_url}?project={project.name}")
+                page.wait_for_selector(".mv-shot", state="attached", timeout=120_000)
+                if name == "scroll":
+                    result = {key: round(value, 1) for key, value in page.evaluate(SCROLL).items()}
+                    result |= {"minutes": 20, "shots": 600}
+                else:
+                    print(json.dumps({"measured": "animatic", **measure_animatic(page), "load": os.getloadavg()[0]}))
+                    if not options.no_render:
+                        page.get_by_test_id("render").click()
+                        page.wait_for_selector(".mv-status[data-state=running]")
+                        page.wait_for_selector(".mv-shot.running", timeout=120_000)
+                    result = measure_edits(page, options.edits)
+                    result |= {"shots": options.shots, "rendering": not options.no_render}
+                print(json.dumps({"measured": name, **result, "load": os.getloadavg()[0]}), flush=True)
+            finally:
+                blocks.close()
+                blocks.studio.stop()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

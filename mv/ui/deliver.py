@@ -1,0 +1,32 @@
+"""What leaves the studio besides the film: subtitles, lists for other editing programs, the plan, the whole project."""
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from mv import export
+from mv.archive import export_project
+from mv.errors import InputError
+from mv.schema import write_atomically
+from mv.ui.project import Project
+
+
+def deliver(project: Project, what: str) -> dict:
+    """{"url", "name"} of the file, written anew into the project's exports/. Raises InputError, OutputError."""
+    name = re.sub(r"-[0-9a-f]{8}$", "", project.name)
+    folder = project.folder / "exports"
+    if what == "plan":
+        return _link(project.folder / "plan.json", f"{name}-plan.json")
+    if what == "zip":
+        return _link(export_project(project.folder, folder / f"{name}.zip"), f"{name}.zip")
+    write = export.FORMATS.get(f".{what}")
+    if write is None:
+        raise InputError(f"deliver: expected plan, zip or one of {', '.join(export.FORMATS)}; got {what[:40]!r}")
+    plan, film = project.resolved_plan(), project.film()
+    path = folder / f"{name}.{what}"
+    write_atomically(path, write(plan, project.analysis(), film).encode())
+    return _link(path, path.name)
+
+
+def _link(path: Path, name: str) -> dict:
+    return {"url": "gradio_api/file=" + quote(str(path)), "name": name}

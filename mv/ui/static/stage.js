@@ -1,0 +1,307 @@
+// The stage: the song plays, and over it the shots as they are now: a take where there is one, else the animatic, which
+// says that it is one. Or the film as it was put together last.
+MVStudio.Stage = class {
+  constructor() {
+    const { h } = MVStudio;
+    this.audio = h("audio", { preload: "auto" });
+    this.canvas = h("canvas", { className: "mv-picture", width: 512, height: 288 });
+    this.videos = [0, 1].map(() =>
+      h("video", { className: "mv-picture", muted: true, playsInline: true, preload: "auto" }),
+    );
+    this.film = h("video", { className: "mv-picture mv-film", playsInline: true, preload: "auto", id: "film" });
+    this.badge = h("span", { className: "mv-badge", "data-testid": "badge" });
+    this.frame = h("div", { className: "mv-frame" }, this.canvas, ...this.videos, this.film, this.badge);
+    this.play = h(
+      "button",
+      { className: "mv-play", "data-testid": "play", "aria-label": "Play", onclick: () => this.toggle() },
+      "▶",
+    );
+    this.time = h("span", { className: "mv-time", "data-testid": "time" }, "0:00.00");
+    this.modes = h(
+      "div",
+      { className: "mv-modes", role: "radiogroup", "aria-label": "What plays" },
+      ...[
+        ["cut", "Animatic + takes"],
+        ["film", "Film"],
+      ].map(([mode, words]) =>
+        h(
+          "button",
+          { role: "radio", "data-mode": mode, "data-testid": `mode-${mode}`, onclick: () => this.setMode(mode) },
+          words,
+        ),
+      ),
+    );
+    this.element = h(
+      "section",
+      { className: "mv-stage", "aria-label": "Player" },
+      this.frame,
+      h("div", { className: "mv-controls" }, this.play, this.time, h("span", { className: "mv-grow" }), this.modes),
+      this.audio,
+    );
+    this.mode = "cut";
+    this.speed = 0;
+    this.reverse = 0;
+    this.index = 0;
+    this.front = 0;
+    this.listeners = new Set();
+    for (const media of [this.audio, this.film]) {
+      for (const event of ["play", "pause", "ended"]) media.addEventListener(event, () => this.showPlaying());
+      media.addEventListener("loadedmetadata", () => {
+        if (this.wanted !== undefined) this.seek(this.wanted);
+      });
+    }
+    this.running = true;
+    const loop = (now) => {
+      if (!this.running) return;
+      this.tick(now);
+      requestAnimationFrame(loop);
+    };
+    requestAnimationFrame(loop);
+  }
+
+  close() {
+    this.running = false;
+    for (const media of [this.audio, this.film, ...this.videos]) {
+      media.pause();
+      media.removeAttribute("src");
+      media.load();
+    }
+  }
+
+  get clock() {
+    return this.mode === "film" ? this.film : this.audio;
+  }
+  get now() {
+    return this.wanted !== undefined ? this.wanted : this.clock.currentTime || 0;
+  }
+  get fps() {
+    return MVStudio.link.state.head?.fps || 24;
+  }
+  get frameNow() {
+    return Math.min(Math.floor(this.now * this.fps + 1e-6), (MVStudio.link.state.head?.frames || 1) - 1);
+  }
+  get playing() {
+    return !this.clock.paused && !this.clock.ended;
+  }
+
+  // New material: the song, a newer film, other shots.
+  refresh() {
+    const { head } = MVStudio.link.state;
+    if (!head) return;
+    if (this.song !== head.song) {
+      this.song = head.song;
+      this.audio.src = head.song;
+      this.wanted = undefined;
+    }
+    const film = head.films[0]?.file || "";
+    if (this.filmFile !== film) {
+      this.filmFile = film;
+      if (film) this.film.src = film;
+      else this.film.removeAttribute("src");
+      if (!film && this.mode === "film") this.setMode("cut");
+    }
+    this.frame.style.aspectRatio = `${head.width} / ${head.height}`;
+    this.frame.style.setProperty("--mv-aspect", head.width / head.height);
+    this.modes.hidden = !film;
+    this.showMode();
+    this.drawn = undefined;
+  }
+
+  setMode(mode) {
+    const time = this.now,
+      playing = this.playing;
+    this.pause();
+    this.mode = mode;
+    this.seek(time);
+    this.showMode();
+    if (playing) this.start();
+  }
+
+  showMode() {
+    for (const button of this.modes.children)
+      button.setAttribute("aria-checked", String(button.dataset.mode === this.mode));
+    this.film.hidden = this.mode !== "film";
+    this.drawn = undefined;
+  }
+
+  toggle() {
+    if (this.playing || this.reverse) this.pause();
+    else this.start();
+  }
+
+  start(speed = 1) {
+    this.reverse = 0;
+    const media = this.clock;
+    if (media.ended || this.now >= (MVStudio.link.state.music?.duration || Infinity) - 0.02) this.seek(0);
+    media.playbackRate = speed;
+    media
+      .play()
+      .catch((error) =>
+        MVStudio.toast(`This browser cannot play the ${this.mode === "film" ? "film" : "song"}: ${error.message}`),
+      );
+  }
+
+  pause() {
+    this.reverse = 0;
+    this.audio.pause();
+    this.film.pause();
+    this.showPlaying();
+  }
+
+  // L and J: faster with every press, as on an edit deck.
+  shuttle(direction) {
+    if (direction > 0) {
+      const rate = this.playing ? Math.min(4, this.clock.playbackRate * 2) : 1;
+      this.start(rate);
+      return;
+    }
+    const speed = Math.min(4, (this.reverse || 0.5) * 2);
+    this.pause();
+    this.reverse = speed;
+  }
+
+  seek(time) {
+    const duration = MVStudio.link.state.music?.duration || this.clock.duration || 0;
+    const at = Math.max(0, Math.min(time, duration));
+    if (this.clock.readyState >= 1) {
+      this.clock.currentTime = at;
+      this.wanted = undefined;
+    } else this.wanted = at;
+    this.drawn = undefined;
+  }
+
+  // Frames have a middle: rounding cannot lead into a neighbour.
+  seekFrame(frame) {
+    this.seek((Math.max(0, frame) + 0.5) / this.fps);
+  }
+
+  showPlaying() {
+    const on = this.playing || this.reverse > 0;
+    this.play.textContent = on ? "❚❚" : "▶";
+    this.play.setAttribute("aria-label", on ? "Pause" : "Play");
+  }
+
+  tick(now) {
+    const seconds = Math.min(0.1, (now - (this.last || now)) / 1000);
+    this.last = now;
+    if (this.reverse) {
+      this.seek(this.now - seconds * this.reverse);
+      if (this.now <= 0) this.pause();
+    }
+    const { head } = MVStudio.link.state;
+    if (!head) return;
+    const time = this.now;
+    if (time === this.drawn && !this.playing) return;
+    this.drawn = time;
+    this.time.textContent = `${MVStudio.clock(time)} / ${MVStudio.clock(MVStudio.link.state.music?.duration || 0)}`;
+    const shots = MVStudio.link.shots;
+    if (!shots.length) return;
+    this.index = MVStudio.shotAt(shots, this.frameNow);
+    for (const listener of this.listeners) listener(time);
+    if (this.mode === "cut") this.draw(shots, time);
+    else {
+      const drawn = this.filmFile.endsWith("-animatic.mp4");
+      this.label(drawn ? "animatic" : "film", drawn ? "Film of the ANIMATIC" : "Film");
+      for (const video of this.videos) video.pause();
+    }
+  }
+
+  // What is to be seen says what it is: the animatic never passes for the film.
+  label(kind, words) {
+    if (this.badge.textContent !== words) this.badge.textContent = words;
+    this.badge.dataset.kind = kind;
+  }
+
+  draw(shots, time) {
+    const card = shots[this.index],
+      take = card.takes.find((one) => one.key === card.take);
+    const shown = take ? this.drawTake(card, take, time) : false;
+    if (!take)
+      for (const video of this.videos) {
+        video.pause();
+        video.hidden = true;
+      }
+    if (!shown) this.drawSketch(shots, time);
+    if (!shown) this.label("animatic", "ANIMATIC · an instant sketch, not the film");
+    else if (take.model === "animatic") this.label("animatic", "ANIMATIC take · drawn, not by the model");
+    else this.label("take", `Take · ${take.model}`);
+    const next = shots[this.index + 1],
+      after = next?.takes.find((one) => one.key === next.take);
+    if (after) this.load(this.videos[1 - this.front], next, after);
+    else if (next) MVStudio.sheets.image(next.strip);
+  }
+
+  load(video, card, take) {
+    if (video.dataset.key === take.key) return;
+    video.dataset.key = take.key;
+    video.src = MVStudio.link.state.head.takes + take.file;
+    video.currentTime = Math.max(0, (card.start - card.span[0]) / this.fps);
+  }
+
+  // True where the take's own frame is to be seen.
+  drawTake(card, take, time) {
+    const known = this.videos.findIndex((video) => video.dataset.key === take.key);
+    if (known >= 0) this.front = known;
+    const video = this.videos[this.front],
+      other = this.videos[1 - this.front];
+    this.load(video, card, take);
+    other.pause();
+    other.hidden = true;
+    const at = (Math.floor(time * this.fps + 1e-6) - card.span[0] + 0.5) / this.fps;
+    if (this.playing) {
+      video.playbackRate = this.audio.playbackRate;
+      if (video.paused) video.play().catch(() => {});
+      if (Math.abs(video.currentTime - at) > 0.12 && !video.seeking) video.currentTime = at;
+    } else {
+      video.pause();
+      if (Math.abs(video.currentTime - at) > 0.5 / this.fps && !video.seeking) video.currentTime = at;
+      if (video.seeking) this.drawn = undefined;
+    }
+    const ready = video.readyState >= 2;
+    video.hidden = !ready;
+    if (!ready) this.drawn = undefined;
+    return ready;
+  }
+
+  drawSketch(shots, time) {
+    const frame = time * this.fps,
+      pen = this.canvas.getContext("2d"),
+      card = shots[this.index];
+    const { head } = MVStudio.link.state;
+    const height = Math.round(512 * (head.height / head.width)),
+      [w, h] = height > 512 ? [Math.round(512 / (height / 512)), 512] : [512, height];
+    if (this.canvas.width !== w || this.canvas.height !== h) {
+      this.canvas.width = w;
+      this.canvas.height = h;
+    }
+    const paint = (one, alpha) => {
+      const image = MVStudio.sheets.image(one.strip, () => {
+        this.drawn = undefined;
+      });
+      if (!image) return false;
+      const n = one.sketches,
+        part = (frame - one.span[0]) / (one.span[1] - one.span[0]);
+      const cell = MVStudio.sheets.cell(image, Math.max(0, Math.min(n - 1, Math.floor(part * n))), n);
+      pen.globalAlpha = alpha;
+      pen.drawImage(image, ...cell, 0, 0, w, h);
+      pen.globalAlpha = 1;
+      return true;
+    };
+    if (!paint(card, 1)) {
+      pen.fillStyle = "#14161c";
+      pen.fillRect(0, 0, w, h);
+      pen.fillStyle = "#9aa3b5";
+      pen.font = "16px sans-serif";
+      pen.textAlign = "center";
+      pen.fillText("drawing the animatic…", w / 2, h / 2);
+      return;
+    }
+    // A crossfade: the other shot of the pair, as far as it is to be seen.
+    const next = shots[this.index + 1],
+      before = shots[this.index - 1];
+    if (next && frame >= next.start - next.fade[0] && next.fade[0])
+      paint(next, (frame - next.start + next.fade[0]) / (next.fade[0] + next.fade[1]));
+    else if (before && frame < card.start + card.fade[1])
+      paint(before, 1 - (frame - card.start + card.fade[0]) / (card.fade[0] + card.fade[1]));
+  }
+};

@@ -1,0 +1,90 @@
+"""Lists for other programs agree with the plan to the frame."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from mv import export
+from mv.errors import InputError
+from mv.schema import LyricLine
+
+FILM = Path("/films/my film.mp4")
+
+
+def test_edl_tells_every_shot(timeline, analysis):
+    text = export.edl(timeline, analysis, FILM)
+    events = re.findall(r"^(\d{3})  FILM     V     C        (\S+) (\S+) (\S+) (\S+)$", text, re.MULTILINE)
+    assert [event[0] for event in events] == ["001", "002", "003"]
+    assert events[2][1:] == ("00:00:02:00", "00:00:04:00", "00:00:02:00", "00:00:04:00")
+    assert "* FROM CLIP NAME: my film.mp4" in text and text.startswith("TITLE: Clicks\n")
+
+
+def test_edl_counts_ntsc_at_the_next_whole_rate(timeline, analysis):
+    ntsc = timeline.model_copy(update={"fps": Fraction(30000, 1001)})
+    assert "00:00:01:18 00:00:03:06" in export.edl(ntsc, analysis)  # frames 48 and 96 at 30
+
+
+def test_otio_tiles_the_film(timeline, analysis):
+    tracks = json.loads(export.otio(timeline, analysis, FILM))["tracks"]["children"]
+    video, audio = tracks
+    ranges = [
+        (c["source_range"]["start_time"]["value"], c["source_range"]["duration"]["value"]) for c in video["children"]
+    ]
+    assert ranges == [(0, 24), (24, 24), (48, 48)]
+    assert audio["children"][0]["source_range"]["duration"] == {
+        "OTIO_SCHEMA": "RationalTime.1",
+        "rate": 24,
+        "value": 96,
+    }
+    assert [m["name"] for m in video["markers"]] == ["verse", "chorus"]
+    media = video["children"][0]["media_references"]["DEFAULT_MEDIA"]
+    assert media["target_url"] == "file:///films/my%20film.mp4"
+    missing = json.loads(export.otio(timeline, analysis))["tracks"]["children"][0]["children"][0]
+    assert missing["media_references"]["DEFAULT_MEDIA"]["OTIO_SCHEMA"] == "MissingReference.1"
+
+
+def test_otio_is_read_by_its_own_library(timeline, analysis):
+    otio = pytest.importorskip("opentimelineio")
+    read = otio.adapters.read_from_string(export.otio(timeline, analysis, FILM), "otio_json")
+    assert read.duration().to_frames() == 96 and len(list(read.find_clips())) == 4
+
+
+def test_fcpxml_is_whole_frames_and_safe(timeline, analysis):
+    hostile = timeline.model_copy(update={"title": "<b>\"x\" & 'y'\x07"})
+    tree = ElementTree.fromstring(export.fcpxml(hostile, analysis, FILM))
+    clips = tree.findall(".//asset-clip")
+    assert [clip.get("offset") for clip in clips] == ["0s", "1s", "2s"] and clips[2].get("duration") == "2s"
+    assert tree.find(".//format").get("frameDuration") == "1/24s"
+    assert tree.find(".//project").get("name") == "<b>\"x\" & 'y'"
+
+
+def test_subtitles_have_times(timeline, analysis):
+    with pytest.raises(InputError, match="no lyrics"):
+        export.srt(timeline, analysis)
+    lines = [LyricLine(start=0.5, end=2.25, text="one  line"), LyricLine(start=3661.9996, end=3663, text="two")]
+    text = export.srt(timeline, analysis.model_copy(update={"lyrics": lines}))
+    assert text.startswith("1\n00:00:00,500 --> 00:00:02,250\none line\n\n2\n01:01:02,000 --> 01:01:03,000\n")
+
+
+def test_the_command_writes_what_the_name_says(timeline, analysis, tmp_path):
+    from typer.testing import CliRunner
+
+    from mv import cli
+
+    timeline.save(tmp_path / "plan.json")
+    analysis.save(tmp_path / "analysis.json")
+
+    def run(*arguments: str):
+        return CliRunner().invoke(cli.app, ["export", str(tmp_path / "plan.json"), *arguments])
+
+    for ending in export.FORMATS:
+        if ending != ".srt":
+            assert run("-o", str(tmp_path / f"cut{ending}")).exit_code == 0
+            assert (tmp_path / f"cut{ending}").stat().st_size > 100
+    for arguments in (["-o", "cut.aaf"], ["-o", str(tmp_path / "x.srt")], ["-o", "cut.edl", "--film", "/no/film.mp4"]):
+        assert run(*arguments).exit_code == 2
+    assert not (tmp_path / "x.srt").exists()
