@@ -26,7 +26,7 @@ for core in $(seq "$(nproc)"); do
     painters="$painters $!"
 done
 trap 'kill $painters 2>/dev/null || true' EXIT
-until ls "$clips"/*-0000.npz >/dev/null 2>&1; do
+until [ -f "$clips/channels.json" ]; do # written after the first films
     kill -0 $painters 2>/dev/null || { cat "$run"/paint-*.log; exit 1; }
     sleep 1
 done

@@ -31,10 +31,15 @@ MAY_IMPORT = {
     "mv.world": (*BASE, "mv.camera"),
     "mv.analysis": (*BASE, "mv.audio"),
     "director": (*BASE, "mv.camera", "mv.world.vocabulary"),
-    "mv.generation": (*BASE, "mv.camera", "mv.video"),
+    "mv.projects": (*BASE, "mv.video"),
+    "mv.archive": (*BASE, "mv.projects", "mv.video"),
+    "mv.generation": (*BASE, "mv.camera", "mv.projects", "mv.video"),
+    "mv.executors": (*BASE, "mv.generation", "mv.video"),
     "mv.animatic": (*BASE, "mv.camera", "mv.generation", "mv.world"),
     "mv.assembly": (*BASE, "mv.audio", "mv.video", "mv.generation", "mv.lyrics"),
+    "mv.export": BASE,
     "mv.windows": BASE,
+    "mv.checkpoints": (*BASE, "mv.video"),
 }
 # Part of the program: what it may never import; for the parts with many collaborators.
 MAY_NOT_IMPORT = {
@@ -42,12 +47,14 @@ MAY_NOT_IMPORT = {
     "mv.pipeline": ("mv.ui", "mv.make", "mv.cli", "director"),
     "mv.train": ("mv.ui", "mv.make", "mv.cli", "director"),
     "mv.make": ("mv.ui", "mv.cli"),
+    "mv.jobs": ("mv.cli", "mv.model", "mv.pipeline", "director"),
 }
 # Heavy package: the only parts of the program that may use it.
 MAY_BE_USED_BY = {
-    "torch": ("mv.model", "mv.pipeline", "mv.windows", "mv.train", "mv.measure", "mv.doctor"),
+    "torch": ("mv.model", "mv.pipeline", "mv.windows", "mv.checkpoints", "mv.train", "mv.measure", "mv.doctor"),
     "diffusers": ("mv.model", "mv.pipeline", "mv.train", "mv.doctor"),
     "gradio": ("mv.ui", "app"),
+    "ray": ("mv.executors",),
 }
 
 
@@ -216,7 +223,7 @@ def normalised(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-cluster.txt"])
 def test_every_requirement_is_pinned_exactly(name):
     pins = requirements(name)
     assert pins
@@ -225,7 +232,10 @@ def test_every_requirement_is_pinned_exactly(name):
 
 @pytest.mark.parametrize(
     "roots, files",
-    [(PROGRAM, ["requirements.txt"]), (("bench", "tests", "assets"), ["requirements.txt", "requirements-dev.txt"])],
+    [
+        (PROGRAM, ["requirements.txt", "requirements-cluster.txt"]),
+        (("bench", "tests", "assets"), ["requirements.txt", "requirements-dev.txt", "requirements-cluster.txt"]),
+    ],
     ids=["program", "development"],
 )
 def test_everything_imported_is_required(roots, files):

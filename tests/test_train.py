@@ -8,6 +8,7 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
+from mv.errors import InputError
 from mv.model.autoencoder import MVAutoencoder
 from mv.model.conditions import camera_channels
 from mv.pipeline import DiffusionRenderer, MVPipeline
@@ -15,7 +16,7 @@ from mv.schema import AUDIO_FEATURES
 from mv.train import distill as distillation
 from mv.train import preference
 from mv.train import transformer as training
-from mv.train.autoencoder import HEAD_MARK, ShotPool, edge_energy, reconstruction_loss
+from mv.train.autoencoder import HEAD_MARK, Polish, ShotPool, edge_energy, edge_strength, reconstruction_loss
 from mv.train.data import ASPECTS, sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule
 from mv.world.render import LAYOUT_CHANNELS
@@ -50,6 +51,27 @@ def test_reconstruction_loss_is_least_at_the_truth():
     moved = truth.roll(1, -1)
     assert perfect < 1e-4 < reconstruction_loss(moved, truth, z, even)[0]
     assert reconstruction_loss(moved, truth, z, 2 * even)[0] > 1.9 * reconstruction_loss(moved, truth, z, even)[0]
+
+
+def test_edge_strength_forgives_the_place_of_an_edge_but_not_its_softness():
+    step = lambda x: torch.where(torch.arange(64) < x, -0.5, 0.5).expand(1, 12, 64, 64)
+    sharp, moved = step(32 + 3), step(32 + 5)
+    soft = torch.nn.functional.avg_pool2d(sharp, 5, 1, 2, count_include_pad=False)
+    strength = edge_strength(sharp)
+    assert strength.shape == (4, 1, 8, 8)
+    off = lambda x: (edge_strength(x) - strength).abs().mean()
+    assert off(moved) < 0.1 * off(soft)
+
+
+def test_polish_teaches_the_decoder_and_the_critic_and_leaves_the_encoder():
+    torch.manual_seed(0)
+    polish = Polish(MVAutoencoder(4, (8, 8), (8, 8, 8, 8)))
+    groups = torch.rand(1, 2, 12, 64, 64) * 2 - 1
+    loss, parts = polish.losses(groups, torch.ones(1, 2, 1, 64, 64))
+    loss.backward()
+    assert all(p.grad is None for p in polish.autoencoder.encoder.parameters())
+    trained = [polish.autoencoder.decoder.conv_out.weight, polish.critic.score.weight]
+    assert all(p.grad.abs().sum() > 0 for p in trained) and 0 <= parts["edge_share"] < 10
 
 
 def test_edge_energy_sees_blur():
@@ -153,10 +175,24 @@ def test_batches_fit_the_transformer(shard):
 def test_faces_count_more(shard):
     batch = shard.batch(np.random.default_rng(0), 3, 3)
     weights = batch.weights()
-    assert weights.shape == (3, 1, *batch.latents.shape[2:]) and weights.mean() == pytest.approx(1, abs=1e-5)
+    assert weights.shape == batch.latents.shape and weights.mean() == pytest.approx(1, abs=0.01)
+    assert torch.allclose(weights.mean((0, 2, 3, 4)), batch.channels, rtol=1e-3)
+    weights = weights[:, :1] / batch.channels[0]
     head = batch.layout.unflatten(1, (4, -1))[:, :, HEAD_MARK].mean(1)
     head = torch.nn.functional.adaptive_avg_pool3d(head, (3, *weights.shape[-2:]))[:, None]
     assert weights[head > 0.9].min() > 1.5 * weights[head == 0].max()
+
+
+def test_channels_count_by_what_they_paint(tmp_path):
+    torch.manual_seed(0)
+    vae = MVAutoencoder(4, (8, 8), (8, 8, 8, 8))
+    with torch.no_grad():
+        vae.decoder.conv_in.weight[:, 2] *= 20
+    training.write_channels(tmp_path, vae, np.random.default_rng(0).normal(size=(2, 3, 4, 6, 6)))
+    weights = training.read_channels(tmp_path)
+    assert weights.shape == (4,) and weights.mean() == pytest.approx(1, abs=0.01) and weights.argmax() == 2
+    with pytest.raises(InputError, match="run python -m mv train latents"):
+        training.read_channels(tmp_path / "nothing")
 
 
 def test_a_course_begins_with_looks_and_ends_with_motion():
@@ -244,7 +280,8 @@ def test_pairs_are_kept_and_teach_the_better_film(tmp_path, monkeypatch):
 
     windows = [training.window_of(shard, i, 0, 2, 0.35) for i in range(2)]
     maps = [torch.cat([w[k] for w in windows]) for k in range(4)]
-    batch, worse = training.Batch(*maps, [w[4] for w in windows]), torch.from_numpy(shard["worse"]).float()
+    batch = training.Batch(*maps, [w[4] for w in windows], training.read_channels(tmp_path))
+    worse = torch.from_numpy(shard["worse"]).float()
     worse = worse.transpose(1, 2) + 1  # clearly another film
     first, t = copy.deepcopy(student), torch.full((2,), 0.7)
     optimizer = MuonAdamW(student, 1e-3, 1e-3, exclude=training.MUON_EXCLUDES)

@@ -26,11 +26,11 @@ def autoencoder(steps: int = 3000, decay_steps: int = Decay, minutes: float = Mi
 @app.command()
 def polish(steps: int = 400, minutes: float = Minutes, processes: int = Processes, run: Path = RUNS / "polish",
            begun: Path = RUNS / "autoencoder", target: Path = RUNS / "model" / "vae"):  # fmt: skip
-    """1b. Sharpen the decoder against a critic; latents stay what they are. Writes `target`."""
+    """1b. Sharpen the decoder against a critic; latents stay what they are. Replaces that of `target`."""
     from mv.train.autoencoder import finish_autoencoder, polish_decoder
 
     polish_decoder(run, begun, steps, minutes, processes)
-    typer.echo(finish_autoencoder(run, target))
+    typer.echo(finish_autoencoder(run, target, polished=True))
 
 
 @app.command()
@@ -120,3 +120,17 @@ def card(model: str = "mv-mini", target: Path = Path("assets/models/mv-mini"), r
     if all(file.exists() for file, _ in logs.values()):
         loss_curve(logs, target / "loss.png")
     typer.echo(f"pictures: {target}")
+
+
+@app.command()
+def beats(
+    pieces: Annotated[int, typer.Option(help="to compose, play and learn from; about two seconds each")] = 200,
+    folder: Path = RUNS / "beats",
+    target: Path = Path("mv/analysis/metre.json"),
+):
+    """The listener's weights for off-beats and bars, from composed music; apart from the other commands."""
+    from mv.train.beats import compose_lessons, fit, write_weights
+
+    lessons = compose_lessons(folder, pieces, lambda done: typer.echo(f"\rpieces: {done}", nl=False))
+    write_weights(fit(lessons), target)
+    typer.echo(f"\nweights: {target}")

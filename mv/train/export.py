@@ -21,4 +21,8 @@ def export_pipeline(run: Path, vae: Path, target: Path) -> None:
         tokenizer=student.tokenizer,
         scheduler=FlowMatchEulerDiscreteScheduler(shift=SHIFT),
     )
+    for old in target.glob("*/*.safetensors*"):  # an earlier model may have had other shards
+        old.unlink()
     pipeline.save_pretrained(target, max_shard_size="12MB")
+    for new in target.glob("*/*.safetensors"):
+        new.chmod(0o644)  # safetensors writes for the owner only

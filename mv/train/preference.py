@@ -30,8 +30,10 @@ from mv.train.transformer import (
     Student,
     flow_loss,
     load_student,
+    read_channels,
     shard_row,
     window_of,
+    write_channels,
     write_shard,
 )
 from mv.world.render import layout, mouth_place
@@ -85,6 +87,7 @@ def sample_pairs(renderer: DiffusionRenderer, folder: Path, shards: int, seed: i
             gain = films[-1][0] - films[0][0]
             rows.append(dict(latents=best, worse=worst, gain=np.float32(gain), **shard_row(clip, maps)))
         write_shard(name, rows)
+        write_channels(folder, renderer.pipeline.vae, np.stack([row["latents"] for row in rows]))
         print(f"pairs: {name.name}, mean gain {np.mean([row['gain'] for row in rows]):.2f}", flush=True)
 
 
@@ -129,7 +132,7 @@ def _work(rank: int, world_size: int, tuning: Tuning) -> None:
             model.transformer.set_attn_processor(PlainAttnProcessor())
     optimizer = MuonAdamW(student, lr=2e-5, muon_lr=1e-4, exclude=MUON_EXCLUDES)
     run = Run(tuning.folder, student, optimizer, tuning.schedule, tuning.minutes, rank=rank, world_size=world_size)
-    shards = []
+    shards, channels = [], read_channels(tuning.pairs)
     for name in sorted(tuning.pairs.glob("*.npz")):
         with np.load(name) as file:
             shards.append({key: file[key] for key in file.files})
@@ -139,7 +142,7 @@ def _work(rank: int, world_size: int, tuning: Tuning) -> None:
         rows = [(shards[rng.integers(len(shards))], rng.integers(SHARD)) for _ in range(tuning.batch)]
         windows = [window_of(shard, i, 0, shard["latents"].shape[1], MINI["camera_scale"]) for shard, i in rows]
         maps = [torch.cat([w[k] for w in windows]) for k in range(4)]
-        batch = Batch(*maps, [w[4] for w in windows]).to(device)
+        batch = Batch(*maps, [w[4] for w in windows], channels).to(device)
         worse = torch.from_numpy(np.stack([shard["worse"][i] for shard, i in rows]).astype(np.float32)).transpose(1, 2)
         t = torch.sigmoid(torch.randn(tuning.batch, device=device) + 0.4)
         loss, right = preference_loss(student, first, batch, worse.to(device), t, tuning.beta)

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mv.camera import CameraPath
+from mv.errors import InputError
 from mv.model.autoencoder import MVAutoencoder
 from mv.model.conditions import (
     FRAMES_PER_LATENT,
@@ -35,6 +36,7 @@ from mv.world.render import LAYOUT_CHANNELS, layout
 
 CLIP_LATENTS = 10  # latent frames of a stored clip: windows are cut from it
 SHARD = 100  # clips a file
+CHANNELS = "channels.json"  # beside the shards: how much each latent channel counts in the loss
 ASPECT_SHARE = {"16:9": 0.8, "9:16": 0.1, "1:1": 0.1}
 LAYOUT_SHAPES = LAYOUT_CHANNELS - 15  # the place's five tones are flat over the picture
 EYES_MARK = 6  # channel of the layout map
@@ -68,6 +70,35 @@ def paint_latents(folder: Path, autoencoder: Path, shards: int, seed: int) -> No
         if not name.exists():
             _write_shard(name, vae, np.random.default_rng([5, seed, index]))
             print(f"latents: {name.name}", flush=True)
+        if not (folder / CHANNELS).exists():
+            with np.load(name) as shard:
+                write_channels(folder, vae, shard["latents"])
+
+
+@torch.no_grad()
+def write_channels(folder: Path, vae: MVAutoencoder, latents: np.ndarray) -> None:
+    """Keep beside the shards how much each latent channel counts in the loss; latents (n, t, c, h, w) to try it on.
+
+    Few of the autoencoder's channels paint most of the picture, the others fine detail that is hard to foresee. A
+    channel counts by the root of what a little noise in it changes in the pixels: between all alike, where a model
+    labours at detail nobody sees, and the pixels' own error, where it never draws any.
+    """
+    z = torch.from_numpy(latents[:: max(1, len(latents) // 4), 1:2].astype(np.float32)).transpose(1, 2).to(vae.dtype)
+    painted, changes = vae.decode(z).sample, []
+    for channel in range(z.shape[1]):
+        noise = torch.zeros_like(z)
+        noise[:, channel] = 0.3 * torch.randn(z[:, channel].shape, generator=torch.Generator().manual_seed(channel))
+        changes.append((vae.decode(z + noise).sample - painted).float().square().mean().sqrt())
+    weights = torch.stack(changes) / torch.stack(changes).mean()
+    (folder / CHANNELS).write_text(json.dumps([round(w, 3) for w in weights.tolist()]))
+
+
+def read_channels(folder: Path) -> torch.Tensor:
+    """(c,), mean 1. Raises InputError where the folder holds no latents."""
+    try:
+        return torch.tensor(json.loads((folder / CHANNELS).read_text()))
+    except FileNotFoundError as error:
+        raise InputError(f"{folder}: expected painted latents, found none; run python -m mv train latents") from error
 
 
 @torch.no_grad()
@@ -108,25 +139,27 @@ def write_shard(name: Path, rows: list[dict]) -> None:
 
 @dataclass(frozen=True)
 class Batch:
-    """latents (b, c, t, h, w); camera, layout, audio and reference as the transformer takes them; prompts."""
+    """latents (b, c, t, h, w); camera, layout, audio and reference as the transformer takes them; prompts; channels
+    (c,), how much each latent channel counts in the loss."""
 
     latents: torch.Tensor
     camera: torch.Tensor
     layout: torch.Tensor
     audio: torch.Tensor
     prompts: list[str]
+    channels: torch.Tensor
     reference: torch.Tensor | None = None
 
     def to(self, device: str) -> "Batch":
         return Batch(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in self.__dict__.items()})
 
     def weights(self) -> torch.Tensor:
-        """(b, 1, t, h, w), mean 1: how much each place counts in the loss. Faces are small and looked at most."""
+        """(b, c, t, h, w), mean 1: how much each value counts in the loss. Faces are small and looked at most."""
         marks = self.layout.unflatten(1, (FRAMES_PER_LATENT, -1)).mean(1)
         height, width = self.latents.shape[-2:]
         head, eyes = (F.adaptive_avg_pool3d(marks[:, c], (None, height, width)) for c in (HEAD_MARK, EYES_MARK))
         weight = 1 + FACE_WEIGHT * (head + 2 * eyes).unsqueeze(1)
-        return weight / weight.mean()
+        return weight / weight.mean() * self.channels.view(1, -1, 1, 1, 1)
 
 
 def draw_known(shape: torch.Size, rng: np.random.Generator) -> torch.Tensor:
@@ -155,6 +188,7 @@ class LatentFolder:
 
     def __init__(self, folder: Path, camera_scale: float):
         self.folder, self.camera_scale = folder, camera_scale
+        self.channels = read_channels(folder)
         self.shards: dict[Path, dict[str, np.ndarray]] = {}
         self.refresh()
 
@@ -175,7 +209,7 @@ class LatentFolder:
             for _ in range(size)
         ]
         latents, camera, maps, audio = (torch.cat([s[i] for s in samples]) for i in range(4))
-        return Batch(latents, camera, maps, audio, [s[4] for s in samples])
+        return Batch(latents, camera, maps, audio, [s[4] for s in samples], self.channels)
 
     def _window(self, shard: dict[str, np.ndarray], i: int, length: int, rng: np.random.Generator):
         # A third begins where the shot does; the rest anywhere in it.
