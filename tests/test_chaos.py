@@ -15,4 +15,5 @@ import chaos
 def test_a_film_under_fire_is_the_film_in_peace(tmp_path, monkeypatch):
     monkeypatch.setattr(chaos, "PER_FILM", ("listening", "rendering", "assembling"))
     kills, films = chaos.run(tmp_path, kills=3, seed=0)
-    assert films == 1 and [kill.victim for kill in kills] == list(chaos.VICTIMS)
+    # A film that is done before its last kill is followed by another.
+    assert 1 <= films <= 3 and [kill.victim for kill in kills] == list(chaos.VICTIMS)
