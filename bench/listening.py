@@ -1,7 +1,8 @@
 """How well the analysis hears, librosa's defaults beside it: python bench/listening.py --music DIR (needs mir_eval).
 
 python bench/listening.py --composed 120 measures beats, bars and metre on so many composed pieces that
-no weights were fitted on, played by FluidSynth and by a synthesizer of our own.
+no weights were fitted on, played in turn by a synthesizer of our own and by FluidSynth with each soundfont of this
+machine. Soundfonts that mv.train.beats.LICENCES does not name are sounds that no weights were fitted on either.
 
 DIR holds one folder a song: audio.* and what truth there is: beats.txt (seconds TAB beat in the bar, 1 = downbeat),
 sections.txt (start end label, tab separated), vocals.txt (start end of singing). A song whose meta.json calls it a
@@ -10,7 +11,8 @@ midi render and that has no vocals.txt counts as one where nobody sings.
 beat F and down F: within 70 ms. CMLt, AMLt: share of beats in unbroken order, at the metre of the truth or at a
 related one too. sec .5 and sec 3: boundaries within so many seconds, first and last left out. AUC: area under the ROC
 curve of the voice; hit, false: share of the sung and of the unsung time where it says somebody sings. s/min: seconds
-a minute of song, decoding included, imports not. MiB/min: growth of the peak memory. Every song in a fresh process.
+a minute of song, decoding included, imports not. MiB/min: growth of the peak memory per minute of song; about 110 MiB
+of ours are there for a song of any length. Every song in a fresh process.
 """
 
 import argparse
@@ -90,25 +92,29 @@ UNSEEN = 10000  # first seed; those that weights are fitted on begin at mv.train
 
 
 def measure_composed(count: int) -> None:
-    """Means by metre and tempo curve: beat F, downbeat F, share of pieces whose bars have the right length."""
+    """Means by metre, tempo curve and sound: beat F, downbeat F, share of pieces whose bars have the right length."""
+    from mv.train.orchestra import instruments
+
+    available = instruments()
     groups: dict[str, list[list[float]]] = {}
-    for seed in range(UNSEEN, UNSEEN + count):
-        piece, scores = examine_piece(seed)
-        for group in ("all", piece.metre, piece.tempo_curve):
+    for i in range(count):
+        instrument = available[i % len(available)]
+        piece, scores = examine_piece(UNSEEN + i, instrument)
+        for group in ("all", piece.metre, piece.tempo_curve, Path(instrument).stem):
             groups.setdefault(group, []).append(scores)
     for group, rows in groups.items():
         beat, down, metre = np.mean(rows, 0)
-        print(f"{group:8} {len(rows):4} pieces  beat F {beat:.3f}  down F {down:.3f}  metre {metre:.3f}")
+        print(f"{group:24} {len(rows):4} pieces  beat F {beat:.3f}  down F {down:.3f}  metre {metre:.3f}")
 
 
-def examine_piece(seed: int):
+def examine_piece(seed: int, instrument: str):
+    """The piece of a seed, and its beat F, downbeat F and whether its bars have the right length."""
     from mv.analysis import beats, features
-    from mv.train.beats import FONTS, SECONDS
+    from mv.train.beats import SECONDS
     from mv.train.composer import METRES
-    from mv.train.orchestra import PLAIN, instruments, recording
+    from mv.train.orchestra import recording
 
-    among = [i for i in instruments() if i == PLAIN or Path(i).stem in FONTS]
-    piece, samples = recording(seed, SECONDS, among)
+    piece, samples = recording(seed, SECONDS, [instrument])
     heard = features.spectra(samples.mean(1))
     flux, activation = beats.onsets(heard)
     found = beats.track(heard, flux, activation, len(samples) / features.SR)

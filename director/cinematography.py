@@ -31,8 +31,9 @@ from director.story import (
     theme_reason,
 )
 from director.trajectories import safe_amount
+from director.transitions import Mark, crossfade, find_marks, marked
 from mv.schema import Analysis, Brief, CameraMove, MoveKind, Reason, Section, Shot, ShotSize, Transition
-from mv.timing import to_frame, to_seconds
+from mv.timing import to_seconds
 from mv.world import vocabulary as world
 from mv.world.vocabulary import Directions, PersonReading, understand
 
@@ -137,6 +138,7 @@ def set_up(
     places = choose_places(sections, analysis.mood, theme, brief.seed, instrumental, ideas, style)
     drops = [event.start for event in analysis.events if event.kind == "drop" and event.start > 0]
     pace = paces(sections)
+    marks = find_marks(ranges, analysis, sections, curves)
     setups: list[Setup] = []
     for i, (shot, heard) in enumerate(zip(ranges, _listen(ranges, sections, instrumental, analysis, curves, fps))):
         if kept and i in kept:
@@ -150,7 +152,7 @@ def set_up(
             place = _place_in_section(place, heard)
         setup = _set_up_shot(shot, heard, place, film, setups[-2:], event)
         if setups:
-            setup = _join(setup, setups[-1], ranges[i - 1], shot, pace, fps)
+            setup = _join(setup, setups[-1], ranges[i - 1], shot, pace, marks.get(i), fps)
         setups.append(setup)
     if brief.theme.strip() and setups and 0 not in (kept or {}):
         setups[0] = replace(setups[0], reasons=(theme_reason(theme), *setups[0].reasons))
@@ -489,18 +491,26 @@ def move_family(kind: MoveKind) -> str:
     return words.FAMILIES.get(name, name)
 
 
-def _join(setup: Setup, last: Setup, before: ShotRange, shot: ShotRange, pace: list[float], fps: Fraction) -> Setup:
-    """A crossfade where a calm section begins, or where there is no beat to cut on; else a cut."""
-    change = before.section != shot.section
-    calm = (pace[before.section] + pace[shot.section]) / 2 if change else 1.0
-    if shot.beat is not None and calm >= words.CALM:
-        return setup if (why := _why_cut(setup, last)) is None else _joined(setup, setup.transition, why)
-    shorter = min(before.end - before.start, shot.end - shot.start)
-    length = min(to_frame(words.CROSSFADE_SECONDS, fps), shorter // 2)
-    transition = Transition(kind="crossfade", in_offset=length // 2, out_offset=length - length // 2)
-    evidence = f"a calm change of section, pace {calm:.2f}" if shot.beat is not None else "no beat to cut on"
-    why = Reason(decision="transition", choice=f"crossfade of {length} frames", evidence=evidence)
-    return _joined(setup, transition, why)
+def _join(
+    setup: Setup,
+    last: Setup,
+    before: ShotRange,
+    shot: ShotRange,
+    pace: list[float],
+    mark: Mark | None,
+    fps: Fraction,
+) -> Setup:
+    """A dip or a flash where the song asks for one, a crossfade where a calm section begins or where there is no beat
+    to cut on; else a cut."""
+    joined = marked(mark, before, shot, fps) if mark else None
+    if joined is None:
+        change = before.section != shot.section
+        calm = (pace[before.section] + pace[shot.section]) / 2 if change else 1.0
+        if shot.beat is not None and calm >= words.CALM:
+            return setup if (why := _why_cut(setup, last)) is None else _joined(setup, setup.transition, why)
+        evidence = f"a calm change of section, pace {calm:.2f}" if shot.beat is not None else "no beat to cut on"
+        joined = crossfade(before, shot, fps, evidence)
+    return _joined(setup, *joined)
 
 
 def _why_cut(setup: Setup, last: Setup) -> Reason | None:

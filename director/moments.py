@@ -8,6 +8,9 @@
 event: words the director knows: a place, light, act, size, look or camera move. order: start, mid, end or all. scope: a
 time (m:ss or h:mm:ss, with up to three decimals), two times, or a section with its number; without a number every one
 of that label; without a scope the whole song. After Make-An-Audio 2 (arXiv 2305.18474).
+
+In a theme moments stand among other words, where a < may be just a sign ("<3"): it opens a moment where an & follows
+before its >, or an @ right after it, or where the > is forgotten but the order or the scope is there.
 """
 
 import re
@@ -34,6 +37,7 @@ MOVE_WORDS = {**{str(kind): kind for kind in MoveKind}, **MOVE_SYNONYMS}
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):([0-5]\d)(?:\.(\d{1,3}))?")
 _LABEL = re.compile(rf"({'|'.join(LABELS)})\b(?: (\d+))?")
 _SEPARATORS = " \t\r\n,;"
+_UNCLOSED = re.compile(rf"&\s*(?:{'|'.join(ORDERS)})\s*(?:@|$)|@(?:{_CLOCK.pattern}|{_LABEL.pattern})")
 
 
 @dataclass(frozen=True)
@@ -89,23 +93,40 @@ def print_moments(moments: Sequence[Moment]) -> str:
 
 
 def split_theme(theme: str) -> tuple[str, list[Moment]]:
-    """The words of a theme without the moments among them, and the moments. Raises InputError with the column."""
+    """The words of a theme without the moments among them, and the moments. A < that opens no moment is a word like
+    any other. Raises InputError with the column where a moment was meant and is wrong."""
     rest, moments, at = [], [], 0
     while (opened := theme.find("<", at)) >= 0:
         rest.append(theme[at:opened])
-        moment, at = _parse_one(theme, opened)
-        moments.append(moment)
+        if _is_meant(theme, opened):
+            moment, at = _parse_one(theme, opened)
+            moments.append(moment)
+        else:
+            rest.append("<")
+            at = opened + 1
     return " ".join("".join([*rest, theme[at:]]).split()).strip(" ,;"), moments
+
+
+def _is_meant(theme: str, at: int) -> bool:
+    """Whether the < at `at` opens a moment, right or wrong; what follows is read as far as the next <."""
+    inside, close, after = theme[at + 1 : _find(theme, "<", at + 1)].partition(">")
+    if close:
+        return "&" in inside or after.startswith("@")
+    return _UNCLOSED.search(inside) is not None
+
+
+def _find(text: str, sign: str, at: int) -> int:
+    """Where the sign stands next, from `at` on; the end of the text where it does not."""
+    found = text.find(sign, at)
+    return len(text) if found < 0 else found
 
 
 def _parse_one(text: str, at: int) -> tuple[Moment, int]:
     """The moment whose < stands at `at`, and the place after it."""
-    close = text.find(">", at)
-    if close < 0:
-        raise _error(text, len(text), "> to close this moment")
+    close = _find(text, ">", at)
+    if (following := _find(text, "<", at + 1)) <= close:
+        raise _error(text, following, "> to close this moment")
     event, ampersand, order = text[at + 1 : close].partition("&")
-    if "<" in event + order:
-        raise _error(text, text.index("<", at + 1), "> to close this moment")
     if not event.strip():
         raise _error(text, at + 1, "the words of an event")
     if not ampersand:

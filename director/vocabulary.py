@@ -166,8 +166,19 @@ TRANSITIONS = {
     "match cut": "a cut to another place with the performer as large, and seen from the same side, as before",
     "whip": "the camera whips away, and the cut falls into the blur",
     "crossfade": "the old shot melts into the new one",
+    "dip to black": "the old shot falls to black, and the new one rises out of it: a part is over",
+    "dip to white": "the old shot brightens to white, and the new one comes out of it: waking, a memory",
+    "flash": "white on the hit, gone at once",
 }
-CROSSFADE_SECONDS = 0.5
+# Dips and flashes are marks in a film: never two of them nearer than this. It also keeps far below the three flashes a
+# second that WCAG 2.3.1 allows.
+MARKS_APART_SECONDS = 16.0
+MARK_FALL = 0.1  # how much softer than the part before it an outro is that begins out of black
+MARK_RISE = 0.15  # how much louder than a breakdown the part is that comes out of it with a dip
+BRIGHT_VALENCE = 0.6  # mood from which a dip out of a breakdown is white
+FLASH_HIT = 0.7  # onset of a drop's first hit, of the song's loudest, from which it flashes
+LONGEST_FALL_SECONDS = 0.7  # of the beat that is dark before a drop
+LEAST_MARK_SECONDS = 0.08  # a mark with less room would be a flicker
 CALM = 0.45  # pace below which a section change melts instead of cutting
 
 # ---------------------------------------------------------------- pacing

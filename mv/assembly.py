@@ -12,7 +12,7 @@ import numpy as np
 
 from mv.errors import Cancelled, InputError, OutputError
 from mv.generation import chosen_take
-from mv.schema import Take, Timeline
+from mv.schema import Take, Timeline, Transition
 from mv.video import FrameReader, add_video, encode, open_mp4, to_video_frame, whole_file
 
 FILM_CRF = 17  # no difference to be seen from the takes at this size
@@ -104,16 +104,19 @@ def _takes(timeline: Timeline) -> list[Take]:
 
 
 def _pictures(timeline: Timeline, takes: list[Take], takes_dir: Path) -> Iterator[av.VideoFrame]:
-    """The film's frames in order, 4:2:0. A shot's own frames pass through as they were decoded."""
-    starts = [shot.transition.in_offset for shot in timeline.shots[1:]] + [0]
+    """The film's frames in order, 4:2:0. Outside of transitions a shot's frames pass through as they were decoded."""
+    nexts = [shot.transition for shot in timeline.shots[1:]] + [Transition()]
     before = None
-    for index, (shot, take, fade_out) in enumerate(zip(timeline.shots, takes, starts)):
+    for index, (shot, take, after) in enumerate(zip(timeline.shots, takes, nexts)):
         reader = _open_take(timeline, index, take, takes_dir)
         if shot.transition.kind == "crossfade":
             start, stop = shot.start - shot.transition.in_offset, shot.start + shot.transition.out_offset
             yield from _crossfade(timeline, before, reader, start, stop)
-        for number in range(shot.start + shot.transition.out_offset, shot.end - fade_out):
-            yield reader.frame(number)
+        for number in range(shot.start + shot.transition.handles[1], shot.end - after.handles[0]):
+            covered = shot.transition.cover(number - shot.start)
+            veil = shot.transition.look.veil if covered else after.look.veil
+            covered = covered or after.cover(number - shot.end)
+            yield _veiled(reader.rgb(number), veil, covered) if covered else reader.frame(number)
         if before is not None:
             before.close()
         before = reader
@@ -152,6 +155,11 @@ def _crossfade(
     mix = CompositeVideoClip([below, layer(after).with_effects([CrossFadeIn(duration)])], use_bgclip=True)
     for i in range(stop - start):
         yield to_video_frame(mix.get_frame((i + 0.5) / fps))
+
+
+def _veiled(rgb: np.ndarray, colour: tuple[int, int, int], covered: float) -> av.VideoFrame:
+    """(h, w, 3) uint8 under a colour, 0..1 of it."""
+    return to_video_frame(np.rint((1 - covered) * rgb + covered * np.array(colour)).astype(np.uint8))
 
 
 # ---------------------------------------------------------------- sound

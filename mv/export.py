@@ -1,7 +1,8 @@
 """Lists for other programs: subtitles (SRT), and the cut as EDL, OpenTimelineIO and FCPXML.
 
 The film is the one source of every shot, so that an editing program shows it cut at each shot, at the frame, and can
-swap single shots for others; crossfades are baked into it and stand as cuts. Where no film was made yet, the source is
+swap single shots for others; transitions are baked into it and stand as cuts with a
+note (a program that mixed them once more would show them twice). Where no film was made yet, the source is
 named but missing, and the program asks for it. Every function returns the text of a file.
 """
 
@@ -41,6 +42,8 @@ def edl(plan: Timeline, analysis: Analysis, film: Path | None = None) -> str:
         lines.append(f"{number:03d}  {REEL:<8} V     C        {start} {end} {start} {end}")
         lines.append(f"* FROM CLIP NAME: {_name(plan, film)}")
         lines.append(f"* COMMENT: {_line(_title(plan, number - 1, analysis))}")
+        if shot.transition.kind != "cut":
+            lines.append(f"* COMMENT: {_transition_note(shot)}")
     return "\n".join(lines) + "\n"
 
 
@@ -139,7 +142,8 @@ def fcpxml(plan: Timeline, analysis: Analysis, film: Path | None = None) -> str:
     for index, shot in enumerate(plan.shots):
         title = quoteattr(_title(plan, index, analysis))
         place = f'offset="{seconds(shot.start)}" start="{seconds(shot.start)}" duration="{seconds(shot.duration)}"'
-        note = f"<note>{_escaped(shot.prompt)}</note>"
+        words = [shot.prompt] if shot.transition.kind == "cut" else [shot.prompt, _transition_note(shot)]
+        note = f"<note>{_escaped('; '.join(words))}</note>"
         clips.append(f'     <asset-clip ref="r2" format="r1" name={title} {place}>{note}</asset-clip>')
     return "\n".join(
         [
@@ -178,7 +182,14 @@ def _title(plan: Timeline, index: int, analysis: Analysis) -> str:
 
 
 def _facts(shot: Shot) -> dict:
-    return {"id": shot.id, "prompt": shot.prompt, "size": str(shot.size), "move": str(shot.camera.kind)}
+    transition = shot.transition.model_dump(mode="json")
+    facts = {"id": shot.id, "prompt": shot.prompt, "size": str(shot.size), "move": str(shot.camera.kind)}
+    return {**facts, "transition": transition}
+
+
+def _transition_note(shot: Shot) -> str:
+    t = shot.transition
+    return f"begins with a {t.kind}, {t.in_offset} frames before the cut and {t.out_offset} after it, in the film"
 
 
 def _name(plan: Timeline, film: Path | None) -> str:

@@ -15,7 +15,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import partial
@@ -87,7 +87,7 @@ class Ledger:
     """Who keeps account of single shots, by their ids, and may say which come first. This one does neither."""
 
     def planned(self, keys: list[tuple[str, str]], done: set[str]) -> None:
-        """(shot, take key) of the whole film, in order, and the shots that have their take already."""
+        """(shot, take key) of all that is asked for, in order, and the shots that have their take already."""
 
     def first(self) -> list[str]:
         """Shots to be rendered before the others."""
@@ -126,72 +126,94 @@ def generate(
     cancelled: Callable[[], bool] = lambda: False,
     fresh: bool = False,
     *,
+    only: Collection[str] | None = None,
+    kept: Mapping[str, Take] | None = None,
     elsewhere: Sequence[Path] = (),
     ledger: Ledger | None = None,
 ) -> Timeline:
     """The timeline with a chosen take for every shot, each rendered by `renderer` or found in takes_dir.
 
     conditions: the conditions of the shot with this index, covering timeline.span(index). fresh: render every shot
-    again, beside its older takes. elsewhere: folders of other projects, whose takes of the same content are used.
+    again, beside its older takes. only: ids of the shots that are asked for; the others stay as they are. kept: shot
+    id → the take in takes_dir that stands for it, whatever it shows: such a shot is never rendered, asked for or not.
+    elsewhere: folders of other projects, whose takes of the same content are used.
     Finished takes outlive any stop. Raises Cancelled, InputError, OutputError, ModelError; DiskFull before anything is
     rendered where the disk will not hold it.
     """
     takes_dir, executor = Path(takes_dir), renderer if isinstance(renderer, Executor) else LocalExecutor(renderer)
-    indices = range(len(timeline.shots))
-    keys = [take_key(conditions(index), executor) for index in indices]
-    lengths = [stop - start for start, stop in map(timeline.span, indices)]
-    find = partial(_find_or_borrow, takes_dir, elsewhere)
-    takes = [None if fresh else find(key, length) for key, length in zip(keys, lengths)]
-    if None in takes:
-        check_space(takes_dir, _space_needed(timeline, lengths, takes), "Rendering this film")
-    queue = ShotQueue(timeline, conditions, keys, lengths, takes, on_progress, cancelled, ledger or Ledger())
+    kept = kept or {}
+    _check_shots(timeline, only, kept, takes_dir)
+    asked = []
+    for index, shot in enumerate(timeline.shots):
+        if only is not None and shot.id not in only:
+            continue
+        start, stop = timeline.span(index)
+        take = kept.get(shot.id)
+        key = take.key if take else take_key(conditions(index), executor)
+        if take is None and not fresh:
+            take = _find_or_borrow(takes_dir, elsewhere, key, stop - start)
+        asked.append(Asked(shot.id, index, key, stop - start, take))
+    if any(one.take is None for one in asked):
+        film = timeline.num_frames if only is None else 0
+        check_space(takes_dir, _space_needed(timeline, asked, film), "Rendering this film")
+    queue = ShotQueue(asked, conditions, on_progress, cancelled, ledger or Ledger())
     executor.run(queue, takes_dir)
     queue.report(1.0)
-    return timeline.model_copy(update={"shots": [_with_take(s, t) for s, t in zip(timeline.shots, queue.takes)]})
+    takes = {**kept, **queue.takes}
+    shots = [_with_take(shot, takes[shot.id]) if shot.id in takes else shot for shot in timeline.shots]
+    return timeline.model_copy(update={"shots": shots})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A shot that is asked for, by its id and its place in the film; take: the one that is there already."""
+
+    shot: str
+    index: int
+    key: str
+    num_frames: int
+    take: Take | None
 
 
 @dataclass(frozen=True)
 class Task:
-    """A take to be rendered, and the indices of the shots it is for: shots alike in everything share one."""
+    """A take to be rendered, and the ids of the shots it is for: shots alike in everything share one."""
 
     key: str
-    indices: tuple[int, ...]
+    shots: tuple[str, ...]
     num_frames: int
     conditions: Callable[[], Conditions]
 
 
 class ShotQueue:
     """The takes still to be rendered. An executor asks for the `next` one, and says how it went: `progress`, then
-    `finish`, `fail` or `put_back`. Not for several threads at once."""
+    `finish`, `fail` or `put_back`. takes: by shot id. Not for several threads at once."""
 
     def __init__(
         self,
-        timeline: Timeline,
+        asked: Sequence[Asked],
         conditions: Callable[[int], Conditions],
-        keys: list[str],
-        lengths: list[int],
-        takes: list[Take | None],
         on_progress: Callable[[Progress], None],
         cancelled: Callable[[], bool],
         ledger: Ledger,
     ) -> None:
-        self.takes, self.cancelled = takes, cancelled
-        self._ids = [shot.id for shot in timeline.shots]
+        self.takes = {one.shot: one.take for one in asked if one.take is not None}
+        self.cancelled, self._num_shots = cancelled, len(asked)
         self._on_progress, self._ledger = on_progress, ledger
-        shots: dict[str, list[int]] = {}
-        for index, take in enumerate(takes):
-            if take is None:
-                shots.setdefault(keys[index], []).append(index)
+        missing: dict[str, list[Asked]] = {}
+        for one in asked:
+            if one.take is None:
+                missing.setdefault(one.key, []).append(one)
         self._waiting = [
-            Task(key, tuple(alike), lengths[alike[0]], partial(conditions, alike[0])) for key, alike in shots.items()
+            Task(key, tuple(one.shot for one in alike), alike[0].num_frames, partial(conditions, alike[0].index))
+            for key, alike in missing.items()
         ]
         self._running: dict[str, tuple[Task, float]] = {}  # key: the task and its share
         self._attempts: Counter[str] = Counter()
         self._due: dict[str, float] = {}  # key of a task that failed: when to try it again, on the monotonic clock
         self._num_frames = sum(task.num_frames for task in self._waiting)
         self._frames_done = 0
-        done = {shot for shot, take in zip(self._ids, takes) if take is not None}
-        ledger.planned(list(zip(self._ids, keys)), done)
+        ledger.planned([(one.shot, one.key) for one in asked], set(self.takes))
 
     @property
     def over(self) -> bool:
@@ -205,7 +227,7 @@ class ShotQueue:
         if not ready:
             return None
         rank = {shot: place for place, shot in enumerate(self._ledger.first())}
-        task = min(ready, key=lambda t: min(rank.get(self._ids[index], len(rank)) for index in t.indices))
+        task = min(ready, key=lambda t: min(rank.get(shot, len(rank)) for shot in t.shots))
         self._waiting.remove(task)
         self._running[task.key] = (task, 0.0)
         self._tell(task, self._ledger.started)
@@ -224,8 +246,7 @@ class ShotQueue:
     def finish(self, task: Task, take: Take) -> None:
         del self._running[task.key]
         self._frames_done += task.num_frames
-        for index in task.indices:
-            self.takes[index] = take
+        self.takes.update(dict.fromkeys(task.shots, take))
         self._tell(task, self._ledger.ended, take.seconds, "")
 
     def fail(self, task: Task, error: Exception) -> None:
@@ -237,7 +258,7 @@ class ShotQueue:
             self._tell(task, self._ledger.ended, None, f"{type(error).__name__}: {error}")
         if not again:
             raise error
-        logging.warning("shot %s failed, it will be tried again", self._ids[task.indices[0]], exc_info=error)
+        logging.warning("shot %s failed, it will be tried again", task.shots[0], exc_info=error)
         self._due[task.key] = time.monotonic() + BACKOFF * 4 ** (self._attempts[task.key] - 1)
         self.put_back(task)
 
@@ -247,13 +268,12 @@ class ShotQueue:
         self._waiting.insert(0, task)
 
     def report(self, share: float) -> None:
-        shots_done = sum(take is not None for take in self.takes)
         frames = self._frames_done + sum(share * task.num_frames for task, share in self._running.values())
-        self._on_progress(Progress(shots_done, len(self.takes), share, frames, self._num_frames))
+        self._on_progress(Progress(len(self.takes), self._num_shots, share, frames, self._num_frames))
 
     def _tell(self, task: Task, what: Callable, *values) -> None:
-        for index in task.indices:
-            what(self._ids[index], *values)
+        for shot in task.shots:
+            what(shot, *values)
 
 
 class LocalExecutor:
@@ -369,11 +389,26 @@ def _find_or_borrow(takes_dir: Path, elsewhere: Sequence[Path], key: str, num_fr
     return None
 
 
-def _space_needed(timeline: Timeline, lengths: list[int], takes: list[Take | None]) -> int:
-    """Bytes: the takes that are missing, and the film."""
-    missing = sum(length for length, take in zip(lengths, takes) if take is None)
-    pixels = timeline.width * timeline.height
-    return round(pixels * (missing * TAKE_BYTES + timeline.num_frames * FILM_BYTES))
+def _check_shots(timeline: Timeline, only: Collection[str] | None, kept: Mapping[str, Take], takes_dir: Path) -> None:
+    """Raise InputError where `only` or `kept` names a shot there is not, or a take that cannot stand for its shot."""
+    for what, named in (("only", only or ()), ("kept", kept)):
+        if strangers := set(named) - {shot.id for shot in timeline.shots}:
+            raise InputError(f"{what}: this plan has no shot {min(strangers)!r}; name shots by their ids in the plan")
+    for shot, take in kept.items():
+        start, stop = timeline.span(timeline.index(shot))
+        if take.num_frames != stop - start:
+            raise InputError(
+                f"kept: take {take.key[:16]} has {take.num_frames} frames, shot {shot} needs {stop - start}; "
+                "render the shot instead"
+            )
+        if not (takes_dir / take.file).is_file():
+            raise InputError(f"kept: {takes_dir / take.file} of shot {shot} is not there; render the shot instead")
+
+
+def _space_needed(timeline: Timeline, asked: Sequence[Asked], film: int) -> int:
+    """Bytes: the takes that are missing, and a film of so many frames."""
+    missing = sum(one.num_frames for one in asked if one.take is None)
+    return round(timeline.width * timeline.height * (missing * TAKE_BYTES + film * FILM_BYTES))
 
 
 def _attempts(takes_dir: Path, key: str) -> list[tuple[int, Path]]:

@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +23,7 @@ from mv import assembly, generation
 from mv.errors import AudioError, InputError
 from mv.generation import Conditions, Executor, Ledger, Progress, Renderer
 from mv.projects import lock, sweep
-from mv.schema import Analysis, Brief, Reason, Timeline, dump_compact
+from mv.schema import Analysis, Brief, Reason, Take, Timeline, dump_compact
 from mv.timing import parse_fps
 
 # Preset: aspect: (width, height) in pixels. Models draw in blocks of 32 pixels, so a size whose sides do not fall on
@@ -187,6 +187,8 @@ def generate(
     *,
     fresh: bool = False,
     retakes: int = 0,
+    only: Collection[str] | None = None,
+    kept: Mapping[str, Take] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
     ledger: Ledger | None = None,
@@ -195,9 +197,12 @@ def generate(
 
     model: a name `python -m mv models` lists, "animatic", any Renderer, or an Executor. steps: denoising steps; None:
     the model's own number. retakes: finished shots are looked at, and those that measure badly planned and rendered
-    again up to so many times (0 to 8); what was seen stands in retakes.log. ledger: told about every shot.
+    again up to so many times (0 to 8); what was seen stands in retakes.log. only: ids of the shots to render; None:
+    all. kept: shot id → the take that stands for it, which is not rendered. ledger: told about every shot asked for.
     """
     check_retakes(retakes)
+    if retakes and (only is not None or kept):
+        raise InputError(f"retakes: expected 0 together with only or kept, got {retakes}; retakes look at all shots")
     renderer, heard = load_model(model, steps), read_analysis(plan)
 
     def render(plan: Timeline, fresh: bool = False) -> Timeline:
@@ -209,6 +214,8 @@ def generate(
             on_progress,
             cancelled,
             fresh,
+            only=only,
+            kept=kept,
             elsewhere=_other_takes(plan),
             ledger=ledger,
         )

@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -309,20 +310,72 @@ class CameraMove(Document):
     keyframes: list[Keyframe] = []
 
 
-class Transition(Document):
-    """How a shot begins. For a crossfade the mix covers in_offset frames before the cut and out_offset after it."""
+class TransitionKind(StrEnum):
+    cut = "cut"
+    crossfade = "crossfade"
+    dip_to_black = "dip to black"
+    dip_to_white = "dip to white"
+    flash = "flash"
 
-    kind: Literal["cut", "crossfade"] = "cut"
-    in_offset: int = Field(0, ge=0, le=240)
-    out_offset: int = Field(0, ge=0, le=240)
+
+@dataclass(frozen=True)
+class TransitionLook:
+    """veil: RGB of the colour that covers both shots, None where there is none. after_cut: all of it lies after the
+    cut. seconds: its usual length."""
+
+    veil: tuple[int, int, int] | None = None
+    after_cut: bool = False
+    seconds: float = 0.0
+
+
+TRANSITIONS = {
+    TransitionKind.cut: TransitionLook(),
+    TransitionKind.crossfade: TransitionLook(seconds=0.5),
+    TransitionKind.dip_to_black: TransitionLook(veil=(0, 0, 0), seconds=1.0),
+    TransitionKind.dip_to_white: TransitionLook(veil=(255, 255, 255), seconds=0.8),
+    TransitionKind.flash: TransitionLook(veil=(255, 255, 255), after_cut=True, seconds=0.25),
+}
+
+
+MAX_OFFSET = 240  # frames of a transition on one side of its cut
+
+
+class Transition(Document):
+    """How a shot begins, by in_offset frames before the cut and out_offset after it.
+
+    A crossfade mixes the two shots there. A dip covers the old shot with its colour up to the cut and uncovers the new
+    one after it; a flash only uncovers: neither needs a frame more of a shot, and the cut stays where it is.
+    """
+
+    kind: TransitionKind = TransitionKind.cut
+    in_offset: int = Field(0, ge=0, le=MAX_OFFSET)
+    out_offset: int = Field(0, ge=0, le=MAX_OFFSET)
 
     @model_validator(mode="after")
     def _has_length(self) -> Self:
         if self.kind == "cut" and (self.in_offset or self.out_offset):
             raise ValueError("a cut has no length")
-        if self.kind == "crossfade" and not self.in_offset + self.out_offset:
-            raise ValueError("a crossfade needs at least one frame")
+        if self.kind != "cut" and not self.in_offset + self.out_offset:
+            raise ValueError(f"a {self.kind} needs at least one frame")
+        if self.look.after_cut and self.in_offset:
+            raise ValueError(f"a {self.kind} begins on the cut: its in_offset is 0")
         return self
+
+    @property
+    def look(self) -> TransitionLook:
+        return TRANSITIONS[self.kind]
+
+    @property
+    def handles(self) -> tuple[int, int]:
+        """Frames that the new shot's take needs before the cut, and the old one's after it."""
+        return (self.in_offset, self.out_offset) if self.kind == "crossfade" else (0, 0)
+
+    def cover(self, frame: int) -> float:
+        """How much the veil covers a frame counted from the cut, 0..1: all of the frames next to the cut, less and less
+        away from it."""
+        if self.look.veil is None or not -self.in_offset <= frame < self.out_offset:
+            return 0.0
+        return 1 - frame / self.out_offset if frame >= 0 else 1 + (frame + 1) / self.in_offset
 
 
 class Reason(Document):
@@ -436,7 +489,7 @@ class Timeline(Document):
             raise ValueError("shot ids must differ")
         if self.shots[0].transition.in_offset:
             raise ValueError("the first shot has nothing to fade from")
-        for before, shot in zip(self.shots, self.shots[1:]):
+        for before, shot in zip([self.shots[0], *self.shots], self.shots):
             t = shot.transition
             if t.in_offset > before.duration // 2 or t.out_offset > shot.duration // 2:
                 raise ValueError(f"shot {shot.id}: the {t.kind} is longer than half of a shot it joins")
@@ -458,8 +511,8 @@ class Timeline(Document):
         """Frames [start, stop) a take of this shot must cover: the shot and its handles, the parts of neighbouring
         crossfades that lie outside of it. Clipped to the film."""
         shot = self.shots[index]
-        after = self.shots[index + 1].transition.out_offset if index + 1 < len(self.shots) else 0
-        return max(0, shot.start - shot.transition.in_offset), min(self.num_frames, shot.end + after)
+        after = self.shots[index + 1].transition.handles[1] if index + 1 < len(self.shots) else 0
+        return max(0, shot.start - shot.transition.handles[0]), min(self.num_frames, shot.end + after)
 
 
 def film_frames(duration: float, fps: Fraction) -> int:

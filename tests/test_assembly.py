@@ -132,6 +132,34 @@ def test_a_film_may_begin_out_of_black(timeline, renderer, takes, tmp_path):
     assert abs(int(frames[8][16, 32, 1]) - grey(1, 8)) <= 3
 
 
+@pytest.mark.parametrize("into, out", [(8, 5), (6, 0), (0, 7)])
+@pytest.mark.parametrize("kind, level", [("dip to black", 0), ("dip to white", 255), ("flash", 255)])
+def test_veils_cover_exactly_their_frames_and_move_nothing(timeline, renderer, takes, tmp_path, kind, level, into, out):
+    if kind == "flash" and (into or not out):
+        into, out = 0, 5
+    shots = [shot.model_copy(update={"transition": Transition()}) for shot in timeline.shots]
+    cuts = timeline.model_copy(update={"shots": list(shots)})
+    plain = generate(cuts, conditions_of(cuts), renderer, takes)
+    shots[1] = shots[1].model_copy(update={"transition": Transition(kind=kind, in_offset=into, out_offset=out)})
+    veiled = timeline.model_copy(update={"shots": shots})
+    rendered = len(renderer.rendered)
+    veiled = generate(veiled, conditions_of(veiled), renderer, takes)
+    assert len(renderer.rendered) == rendered, "the takes of the plain cut serve"
+    without = assemble(plain, plain.song, tmp_path / "plain.mp4", takes)
+    film = assemble(veiled, veiled.song, tmp_path / "film.mp4", takes)
+    frames = [int(picture[16, 32, 1]) for picture in pictures(film)]
+    assert len(frames) == 96
+    for n, seen in enumerate(frames):
+        weight = 0.0
+        if 24 - into <= n < 24:
+            weight = (n - (24 - into) + 1) / into
+        elif 24 <= n < 24 + out:
+            weight = 1 - (n - 24) / out
+        bare = grey(1, n) if n < 24 else grey(2, n - 24) if n < 48 else grey(3, n - 48)
+        assert abs(seen - ((1 - weight) * bare + weight * level)) <= 4, n
+    assert np.array_equal(sound(film)[0], sound(without)[0]), "the sound is the same to the bit"
+
+
 # ---------------------------------------------------------------- what can go wrong
 
 

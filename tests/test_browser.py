@@ -265,6 +265,35 @@ def test_plan_play_edit_and_undo(page, home, tmp_path):
     screenshot(page, tmp_path, "edit-narrow")
 
 
+def test_a_dip_is_chosen_and_seen(page, home, tmp_path):
+    plan_a_song(page, write_song(tmp_path / "clicks.wav", 24.0))
+    drawn(page)
+    before = in_agreement(page, home)
+    name, start, _ = before[1]
+    block(page, name).click()
+    menu, frames = page.get_by_test_id("transition"), page.get_by_test_id("transition_frames")
+    assert frames.is_disabled(), "a cut has no length"
+    menu.select_option("dip to white")
+    settled(page)
+    assert frames.input_value() == "19"  # 0.8 s at 24 frames a second
+    frames.fill("8")
+    frames.press("Tab")
+    assert in_agreement(page, home) == before, "no cut moves"
+    transition = project_of(page, home).plan().shots[1].transition
+    assert (transition.kind, transition.in_offset, transition.out_offset) == ("dip to white", 4, 4)
+    covered = "(MVStudio.stage.veil.hidden ? 0 : Number(MVStudio.stage.veil.style.opacity))"
+    for frame in (start + 4, start + 2, start, start - 1, start - 3, start - 5):
+        page.evaluate(f"MVStudio.stage.seekFrame({frame})")
+        page.wait_for_function(
+            f"MVStudio.stage.frameNow === {frame} && Math.abs({covered} - {transition.cover(frame - start)}) < 1e-3"
+        )
+        if frame == start + 2:
+            screenshot(page, tmp_path, "dip")
+    menu.select_option("cut")
+    settled(page)
+    assert project_of(page, home).plan().shots[1].transition.kind == "cut"
+
+
 def test_words_lock_replan_render_and_deliver(page, home, tmp_path):
     plan_a_song(page, write_song(tmp_path / "words.wav", 9.0))
     project, shots = project_of(page, home), shots_on(page)

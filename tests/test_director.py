@@ -37,6 +37,7 @@ from mv.schema import (
     Section,
     ShotSize,
     Timeline,
+    TransitionKind,
     film_frames,
 )
 from mv.timing import to_frame
@@ -479,6 +480,75 @@ def test_calm_changes_melt_and_loud_ones_cut(fps):
     assert sum(shot.transition.kind == "crossfade" for shot in shots) == 1
 
 
+def marks_of(analysis: Analysis, fps=Fraction(24), **brief) -> dict[float, tuple]:
+    """Of the shots that begin with a dip or flash, by the second of the cut: kind, seconds before and after it, why."""
+    marks = {}
+    for shot in plan(analysis, fps, **brief).shots:
+        t, why = shot.transition, next(reason for reason in shot.reasons if reason.decision == "transition")
+        if t.look.veil is not None:
+            marks[round(shot.start / fps, 1)] = (str(t.kind), t.in_offset / fps, t.out_offset / fps, why)
+    return marks
+
+
+@pytest.mark.parametrize("fps", FRAME_RATES)
+def test_the_outro_begins_out_of_black(fps):
+    marks = marks_of(invent_song(), fps)
+    (time, (kind, before, after, why)) = marks.popitem()
+    assert not marks and kind == "dip to black" and abs(time - 105) < 0.6
+    assert abs(before - 0.5) < 1 / fps and abs(after - 0.5) < 1 / fps
+    assert why.choice.startswith("dip to black of ")
+    assert why.evidence == "the outro begins at 104.8 s, energy from 0.95 to 0.15"
+    louder = [*POP[:-1], ("outro", 0.93, 0.0, None)]
+    assert not marks_of(invent_song(parts=louder), fps)
+
+
+@pytest.mark.parametrize("valence, kind", [(0.3, "dip to black"), (0.8, "dip to white")])
+def test_what_wakes_after_a_breakdown_comes_out_of_the_colour_of_the_mood(valence, kind):
+    parts = [("verse", 0.5, 0.5, None), ("break", 0.2, 0.0, None), ("chorus", 0.9, 0.9, None)]
+    song = invent_song(parts=parts, mood=Mood(arousal=0.6, valence=valence))
+    ((time, mark),) = marks_of(song).items()
+    assert abs(time - 80) < 0.6 and mark[0] == kind and f"valence {valence:.2f}" in mark[3].evidence
+    steady = [parts[0], parts[1], ("chorus", 0.3, 0.9, None)]
+    assert not marks_of(song.model_copy(update={"sections": invent_song(parts=steady).sections}))
+
+
+def test_a_drop_flashes_or_hits_out_of_the_dark():
+    parts = [("verse", 0.5, 0.5, None), ("drop", 0.9, 0.0, None), ("break", 0.2, 0.0, None), ("drop", 0.9, 0.0, 1)]
+    song = invent_song(parts=parts)
+    (one, flash), (two, dip) = sorted(marks_of(song).items())
+    assert abs(one - 30) < 0.6 and abs(two - 90) < 0.6
+    assert flash[:2] == ("flash", 0) and abs(flash[2] - 0.25) < 1 / 24
+    assert "first hit of the drop at 29.8 s, onset 1.00 of max" in flash[3].evidence
+    assert dip[0] == "dip to black" and abs(dip[1] - 0.5) < 2 / 24 and dip[2] == 0, "dark for one beat, then the hit"
+    assert "after the breakdown from 60.0 s" in dip[3].evidence
+
+    def soft(time):  # the same song, its first drop played softly
+        onset = [0.5 * v if abs(i / song.feature_rate - time) < 2 else v for i, v in enumerate(song.features["onset"])]
+        return song.model_copy(update={"features": {**song.features, "onset": onset}})
+
+    assert [mark[0] for mark in marks_of(soft(30)).values()] == ["dip to black"]
+
+
+def test_a_drop_heard_inside_of_a_part_is_one_too():
+    song = invent_song(parts=[("verse", 0.6, 0.5, None), ("chorus", 0.8, 0.5, None)])
+    drop = Event(kind="drop", start=song.downbeats[10], end=song.downbeats[11])
+    rest = Event(kind="break", start=song.downbeats[8], end=song.downbeats[10])
+    assert [mark[0] for mark in marks_of(song.model_copy(update={"events": [drop]})).values()] == ["flash"]
+    dark = marks_of(song.model_copy(update={"events": [rest, drop]}))
+    assert [mark[0] for mark in dark.values()] == ["dip to black"]
+
+
+def test_marks_are_sparing_and_move_no_cut():
+    parts = [("verse", 0.4, 0.0, None), ("drop", 0.9, 0.0, None)] * 8
+    song = invent_song(160.0, parts=parts)
+    marks = sorted(marks_of(song))
+    assert marks and min(b - a for a, b in pairwise(marks)) >= words.MARKS_APART_SECONDS - 1
+    calmer = song.model_copy(update={"features": {**song.features, "onset": [0.0] * len(song.features["onset"])}})
+    assert not marks_of(calmer), "no hit, no flash"
+    shots = plan(song).shots
+    assert all(shot.transition.in_offset <= before.duration // 2 for before, shot in pairwise(shots))
+
+
 # ---------------------------------------------------------------- trajectories
 
 
@@ -634,6 +704,7 @@ def test_a_style_there_is_not_is_refused():
 
 def test_the_tables_are_whole():
     assert set(words.MOVES) == set(MoveKind)
+    assert set(words.TRANSITIONS) > set(TransitionKind)
     assert set(words.SHOT_SIZES) == set(ShotSize) == {framing.size for framing in words.FRAMINGS.values()}
     assert set(words.FRAMING_SHARES) == set(words.FRAMINGS) > {words.ESTABLISHING}
     distances = [FRAMING[framing.size][0] * framing.distance for framing in words.FRAMINGS.values()]

@@ -80,6 +80,64 @@ def test_wrong_moments_are_located(text, message):
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "theme",
+    [
+        "<3 love",
+        "love <3",
+        "i <3 neon & rain <3",
+        "<3 <3 <3",
+        "<b>bold</b> city at night",
+        "<script>alert(1)</script>",
+        "dark <-> light, a < b and c > d",
+        "rock & roll > all",
+        "<",
+        "<>",
+        "< >= %s {x} ${y} \x00",
+        "<3 all @ home",
+    ],
+)
+def test_a_sign_in_a_theme_is_just_a_word(theme):
+    assert split_theme(theme) == (theme, [])
+    words, found = split_theme(f"{theme} <crowd jumps& start>@1:02")
+    assert words == theme and found == [Moment("crowd jumps", "start", 62.0, 62.0)]
+
+
+@pytest.mark.parametrize(
+    ("theme", "message"),
+    [
+        ("<3 love <crowd jumps& strat>@1:02", "column 22: expected one of start, mid, end, all, got ' strat"),
+        ("a city <crowd jumps>@1:02", "column 20: expected & and one of start"),
+        ("a city <crowd jumps>@soon", "column 20: expected & and one of start"),
+        ("a city <crowd jumps& start", "column 27: expected > to close this moment, got the end"),
+        ("a city <crowd jumps& start <3", "column 28: expected > to close this moment"),
+        ("a city <crowd jumps& start@1:02 at night", "expected > to close this moment"),
+        ("a city <crowd jumps@chorus 2", "expected > to close this moment"),
+        ("<sunset& middle>", "column 9: expected one of start, mid"),
+        ("<a& all>@1:72", "column 10: expected a time such as 1:02"),
+        ("<& start>", "column 2: expected the words of an event"),
+    ],
+)
+def test_a_moment_that_was_meant_is_not_taken_for_words(theme, message):
+    with pytest.raises(InputError) as refused:
+        split_theme(theme)
+    assert message in str(refused.value)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.text("<>&@:-. 0123459abcdhorustml", max_size=40))
+def test_any_theme_is_read_or_refused_with_its_column(theme):
+    try:
+        words, found = split_theme(theme)
+    except InputError as error:
+        assert str(error).startswith("moments: column ")
+        assert 1 <= int(str(error).split()[2].rstrip(":")) <= len(theme) + 1
+    else:
+        assert split_theme(f"{print_moments(found)} quiet")[1] == found
+        assert not found or {"&", ">"} <= set(theme)
+        assert found or words == " ".join(theme.split()).strip(" ,;")
+
+
 # ---------------------------------------------------------------- moments in the plan
 
 

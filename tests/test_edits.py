@@ -5,7 +5,7 @@ import random
 import pytest
 
 from mv.errors import InputError
-from mv.schema import Keyframe, Reason, Shot, Take, Timeline, Transition
+from mv.schema import TRANSITIONS, Keyframe, Reason, Shot, Take, Timeline, Transition, TransitionKind
 from mv.ui import edits
 from mv.ui.history import EditHistory
 from mv.ui.operations import read_operation
@@ -77,7 +77,9 @@ def test_an_edit_lets_go_of_the_chosen_take_but_keeps_it():
         (lambda t: edits.set_seed(t, 7, 1), "there is no shot 8; the plan has 2"),
         (lambda t: edits.set_transition(t, 0, "crossfade"), "first shot has nothing to fade from"),
         (lambda t: edits.set_transition(t, 1, "crossfade", 25), "1 to 24 frames"),
-        (lambda t: edits.set_transition(t, 1, "wipe"), "cut or crossfade"),
+        (lambda t: edits.set_transition(t, 1, "wipe"), "one of cut, crossfade, dip to black, dip to white, flash; got"),
+        (lambda t: edits.set_transition(t, 1, "flash", 13), r"flash here can have 1 to 12 frames \(half of the shot"),
+        (lambda t: edits.set_transition(t, 1, "cut", 3), "a cut has no length"),
         (lambda t: edits.move_boundary(t, 1, 72), "between frames 1 and 71"),
         (lambda t: edits.move_boundary(t, 0, 5), "shots 2 to 2"),
         (lambda t: edits.split(t, 0, 0), "cannot be split at frame 0"),
@@ -119,6 +121,42 @@ def test_a_crossfade_without_a_length_fits_short_shots():
     assert fade.in_offset + fade.out_offset == 4
     fade = edits.set_transition(plan(100, 100), 1, "crossfade").shots[1].transition
     assert fade.in_offset + fade.out_offset == 12  # half a second
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TransitionKind if kind != "cut"])
+def test_a_transition_has_its_usual_length_and_the_cut_stays(kind):
+    before = plan(100, 100)
+    after = edits.set_transition(before, 1, kind)
+    transition = after.shots[1].transition
+    assert transition.in_offset + transition.out_offset == round(TRANSITIONS[kind].seconds * 24)
+    assert transition.in_offset == (0 if kind == "flash" else round(TRANSITIONS[kind].seconds * 24) // 2)
+    assert [(s.start, s.end) for s in after.shots] == [(0, 100), (100, 200)]
+    assert edits.set_transition(after, 1, "cut").shots == before.shots
+    assert (edits.shot_signature(after, 0) == edits.shot_signature(before, 0)) == (kind != "crossfade")
+
+
+@pytest.mark.parametrize("kind, longest", [("crossfade", 480), ("flash", 240)])
+def test_long_shots_have_a_longest_transition_too(kind, longest):
+    timeline = plan(2000, 2000)
+    transition = edits.set_transition(timeline, 1, kind, longest).shots[1].transition
+    assert transition.in_offset + transition.out_offset == longest
+    with pytest.raises(InputError, match=f"1 to {longest} frames"):
+        edits.set_transition(timeline, 1, kind, longest + 1)
+
+
+def test_the_first_shot_may_come_out_of_a_colour():
+    transition = edits.set_transition(plan(48, 24), 0, "dip to white", 9).shots[0].transition
+    assert (transition.kind, transition.in_offset, transition.out_offset) == ("dip to white", 0, 9)
+
+
+def test_a_chosen_take_stays_where_it_still_fits():
+    timeline = plan(48, 24)
+    shots = [timeline.shots[0], timeline.shots[1].model_copy(update={"takes": [take("a")], "chosen": "a"})]
+    timeline = timeline.model_copy(update={"shots": shots})
+    assert edits.set_transition(timeline, 1, "dip to black").shots[1].chosen == "a"
+    assert edits.set_transition(timeline, 1, "crossfade").shots[1].chosen is None
+    with pytest.raises(InputError, match="locked"):
+        edits.set_transition(edits.set_locked(timeline, 1, True), 1, "flash")
 
 
 # ---------------------------------------------------------------- the cuts
@@ -225,9 +263,21 @@ def do(timeline: Timeline, **message) -> Timeline:
 
 def test_a_message_may_change_many_shots():
     ids = ["shot-001", "shot-003"]
-    after = do(plan(48, 24, 36), op="set", ids=ids, fields={"size": "close", "amount": 0.5, "beat": 1, "transition": 0})
+    after = do(
+        plan(48, 24, 36), op="set", ids=ids, fields={"size": "close", "amount": 0.5, "beat": 1, "transition": "cut"}
+    )
     assert [(s.size, s.camera.amount, s.camera.beat) for s in after.shots][::2] == [("close", 0.5, 1.0)] * 2
     assert after.shots[1] == plan(48, 24, 36).shots[1]
+
+
+def test_a_message_sets_a_transition_and_its_length():
+    ids, fields = ["shot-002", "shot-003"], {"transition": "dip to black", "transition_frames": 7}
+    after = do(plan(48, 24, 36), op="set", ids=ids, fields=fields)
+    assert [s.transition.out_offset for s in after.shots] == [0, 4, 4]
+    after = do(after, op="set", ids=ids[:1], fields={"transition_frames": 0})
+    assert [str(s.transition.kind) for s in after.shots] == ["cut", "cut", "dip to black"]
+    with pytest.raises(InputError, match="a cut has no length"):
+        do(after, op="set", ids=ids[:1], fields={"transition_frames": 5})
 
 
 def test_many_shots_are_merged_deleted_locked_and_made_alike():

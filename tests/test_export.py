@@ -10,7 +10,7 @@ import pytest
 
 from mv import export
 from mv.errors import InputError
-from mv.schema import LyricLine
+from mv.schema import LyricLine, Transition, TransitionKind
 
 FILM = Path("/films/my film.mp4")
 
@@ -21,6 +21,22 @@ def test_edl_tells_every_shot(timeline, analysis):
     assert [event[0] for event in events] == ["001", "002", "003"]
     assert events[2][1:] == ("00:00:02:00", "00:00:04:00", "00:00:02:00", "00:00:04:00")
     assert "* FROM CLIP NAME: my film.mp4" in text and text.startswith("TITLE: Clicks\n")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TransitionKind if kind != "cut"])
+def test_transitions_stand_as_cuts_with_a_note(timeline, analysis, kind):
+    transition = Transition(kind=kind, in_offset=0 if kind == "flash" else 6, out_offset=4)
+    third = timeline.shots[2].model_copy(update={"transition": transition})
+    plan = timeline.model_copy(update={"shots": [*timeline.shots[:2], third]})
+    note = f"begins with a {kind}, {transition.in_offset} frames before the cut and 4 after it, in the film"
+    edl = export.edl(plan, analysis, FILM)
+    assert edl.count(f"* COMMENT: {note}") == edl.count("begins with") == 1
+    assert "00:00:02:00 00:00:04:00 00:00:02:00 00:00:04:00" in edl, "the event is where the cut is"
+    clips = json.loads(export.otio(plan, analysis, FILM))["tracks"]["children"][0]["children"]
+    assert clips[2]["metadata"]["mv_studio"]["transition"] == transition.model_dump(mode="json")
+    assert all(clip["OTIO_SCHEMA"] == "Clip.2" for clip in clips)
+    notes = [note.text for note in ElementTree.fromstring(export.fcpxml(plan, analysis, FILM)).iter("note")]
+    assert notes[2] == f"{third.prompt}; {note}" and notes[0] == timeline.shots[0].prompt
 
 
 def test_edl_counts_ntsc_at_the_next_whole_rate(timeline, analysis):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import conditions_of, grey
 
-from mv import generation
+from mv import generation, make
 from mv.camera import CameraPath
 from mv.errors import Cancelled, InputError, ModelError, OutputError
 from mv.generation import Conditions, Ledger, chosen_take, find_take, generate, take_key
@@ -177,6 +177,91 @@ def test_takes_of_other_projects_are_used(timeline, renderer, tmp_path):
         (one / chosen_take(shot).file).unlink()
     make_takes(timeline, renderer, two)
     assert renderer.rendered == [1, 2, 3, 1]
+
+
+# ---------------------------------------------------------------- some shots only
+
+
+class Noting(Ledger):
+    """Writes down what it is told, and looks at the last shot."""
+
+    def __init__(self):
+        self.notes = []
+
+    def planned(self, keys, done):
+        self.notes.append(("planned", [shot for shot, _ in keys], done))
+
+    def first(self):
+        return ["s3"]
+
+    def started(self, shot):
+        self.notes.append(("started", shot))
+
+    def ended(self, shot, seconds, error):
+        self.notes.append(("ended", shot, error))
+
+
+def test_only_the_shots_asked_for_are_rendered_and_the_others_stay(timeline, renderer, tmp_path):
+    seen, noting = [], Noting()
+    film = make_takes(timeline, renderer, tmp_path, only=["s3", "s1"], on_progress=seen.append, ledger=noting)
+    assert renderer.rendered == [3, 1], "the shot looked at comes first"
+    assert film.shots[1] == timeline.shots[1]
+    assert [bool(shot.chosen) for shot in film.shots] == [True, False, True]
+    assert noting.notes[0] == ("planned", ["s1", "s3"], set())
+    assert noting.notes[1:] == [("started", "s3"), ("ended", "s3", ""), ("started", "s1"), ("ended", "s1", "")]
+    assert (seen[-1].shots_done, seen[-1].num_shots, seen[-1].num_frames) == (2, 2, 24 + 54)
+    again = make_takes(film, renderer, tmp_path, only=["s1", "s2"])
+    assert renderer.rendered == [3, 1, 2] and again.shots[2] == film.shots[2]
+    assert make_takes(film, renderer, tmp_path, only=[]) == film
+
+
+def test_a_shot_alone_is_tried_again_like_any_other(timeline, renderer, tmp_path, monkeypatch):
+    monkeypatch.setattr(generation, "BACKOFF", 0.01)
+    draw, noting = renderer.render, Noting()
+
+    def render(conditions, on_progress, cancelled):
+        if len(noting.notes) < 3:
+            raise MemoryError
+        return draw(conditions, on_progress, cancelled)
+
+    renderer.render = render
+    make_takes(timeline, renderer, tmp_path, only=["s2"], ledger=noting)
+    assert renderer.rendered == [2]
+    assert [note[2] for note in noting.notes if note[0] == "ended"] == ["MemoryError: ", ""]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("only", [None, ["s1", "s2"], ["s1"]])
+def test_a_kept_take_stands_and_nothing_is_rendered_beside_it(timeline, renderer, tmp_path, only, fresh):
+    take = chosen_take(make_takes(timeline, renderer, tmp_path).shots[1])
+    renderer.rendered.clear()
+    shots = [shot.model_copy(update={"prompt": "wide shot, ocean shore"}) for shot in timeline.shots]
+    edited = timeline.model_copy(update={"shots": shots})
+    noting = Noting()
+    film = make_takes(edited, renderer, tmp_path, only=only, kept={"s2": take}, fresh=fresh, ledger=noting)
+    assert chosen_take(film.shots[1]) == take and film.shots[1].prompt == "wide shot, ocean shore"
+    assert sorted(renderer.rendered) == ([1, 3] if only is None else [1])
+    assert noting.notes[0] == ("planned", only or ["s1", "s2", "s3"], {"s2"} & set(only or ["s2"]))
+
+
+def test_shots_and_takes_that_are_not_there_are_refused(timeline, renderer, tmp_path):
+    take = chosen_take(make_takes(timeline, renderer, tmp_path).shots[0])
+    gone = take.model_copy(update={"file": "gone.mp4"})
+    for wrong, message in [
+        ({"only": ["s1", "s9"]}, "only: this plan has no shot 's9'"),
+        ({"kept": {"s9": take}}, "kept: this plan has no shot 's9'"),
+        ({"kept": {"s3": take}}, "has 24 frames, shot s3 needs 54"),
+        ({"kept": {"s1": gone}}, "gone.mp4 of shot s1 is not there"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            make_takes(timeline, renderer, tmp_path, **wrong)
+    assert renderer.rendered == [1, 2, 3]
+
+
+@pytest.mark.parametrize("some", [{"only": ["s1"]}, {"kept": {"s1": None}}])
+def test_retakes_are_for_the_whole_film(timeline, renderer, some):
+    with pytest.raises(InputError, match="retakes: expected 0 together with only or kept, got 2"):
+        make.generate(timeline, renderer, retakes=2, **some)
 
 
 # ---------------------------------------------------------------- keys

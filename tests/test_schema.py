@@ -9,10 +9,12 @@ from mv.errors import InputError, OutputError
 from mv.schema import (
     AUDIO_FEATURES,
     CURVES,
+    TRANSITIONS,
     Analysis,
     Shot,
     Timeline,
     Transition,
+    TransitionKind,
     dump_compact,
     film_frames,
     write_atomically,
@@ -129,6 +131,40 @@ def test_transitions_say_what_they_are():
         Transition(kind="cut", in_offset=1)
     with pytest.raises(ValidationError, match="at least one frame"):
         Transition(kind="crossfade")
+
+
+@pytest.mark.parametrize("kind", ["dip to black", "dip to white", "flash"])
+def test_veils_cover_the_cut_and_need_no_handles(timeline, kind):
+    transition = Transition(kind=kind, in_offset=0 if kind == "flash" else 4, out_offset=5)
+    covers = [transition.cover(frame) for frame in range(-6, 8)]
+    rising = [0] * 6 if kind == "flash" else [0, 0, 0.25, 0.5, 0.75, 1]
+    assert covers == pytest.approx([*rising, 1, 0.8, 0.6, 0.4, 0.2, 0, 0, 0])
+    first, second, third = timeline.shots
+    plan = with_shots(timeline, [first, second, third.model_copy(update={"transition": transition})])
+    assert [plan.span(index) for index in range(3)] == [(0, 24), (24, 48), (48, 96)]
+    assert Timeline.model_validate_json(plan.model_dump_json()) == plan
+
+
+def test_a_veil_says_what_is_wrong_with_it(timeline):
+    with pytest.raises(ValidationError, match="a flash begins on the cut"):
+        Transition(kind="flash", in_offset=1, out_offset=2)
+    with pytest.raises(ValidationError, match="a dip to black needs at least one frame"):
+        Transition(kind="dip to black")
+    first, second, third = timeline.shots
+    long = first.model_copy(update={"transition": Transition(kind="flash", out_offset=13)})
+    with pytest.raises(ValidationError, match="the flash is longer than half"):
+        with_shots(timeline, [long, second, third])
+
+
+def test_plans_from_before_the_veils_are_read_as_they_were(timeline):
+    """Written by the program when it knew cuts and crossfades only; so was the fingerprint."""
+    shot = '{"id": "a", "start": 0, "duration": 9, "section": 0, "prompt": "", "transition": %s}'
+    old = Shot.model_validate_json(shot % '{"kind": "crossfade", "in_offset": 0, "out_offset": 4}')
+    assert old.transition == Transition(kind=TransitionKind.crossfade, out_offset=4)
+    assert old.fingerprint == "7a63ea4514efaac6"
+    plain = Shot.model_validate_json(shot % '{"kind": "cut", "in_offset": 0, "out_offset": 0}')
+    assert plain.transition == Transition()
+    assert set(TRANSITIONS) == set(TransitionKind)
 
 
 def test_spans_reach_over_the_crossfades(timeline):

@@ -8,7 +8,7 @@ import pytest
 from mv.analysis import metre
 from mv.analysis.features import SR, spectra
 from mv.train import orchestra
-from mv.train.beats import agreement, choose_weights, compose_lessons, fit, lesson, write_weights
+from mv.train.beats import LICENCES, agreement, choose_weights, compose_lessons, fit, lesson, write_weights
 from mv.train.composer import DRUMS, METRES, STYLES, TEMPO_CURVES, Note, compose, swung
 
 
@@ -124,6 +124,27 @@ def test_lessons_are_kept_and_weights_written(tmp_path, monkeypatch):
     stored = json.loads((tmp_path / "weights.json").read_text())
     known = metre.weights()
     assert (len(stored["phase"]), len(stored["bar"])) == (len(known.phase), len(known.bar))
+    assert stored["sounds"] == {orchestra.PLAIN: LICENCES[orchestra.PLAIN]}
+
+
+def test_weights_are_fitted_only_on_sounds_that_are_free_to_use(tmp_path, monkeypatch):
+    """The shipped ones too. Nor does a folder of pieces played on some sounds serve for others."""
+    asked = []
+
+    def recorded(seed, seconds, among):
+        asked.append(among)
+        return orchestra.recording(seed, 12.0, [orchestra.PLAIN])
+
+    monkeypatch.setattr("mv.train.beats.recording", recorded)
+    monkeypatch.setattr("mv.train.beats.metronome_lessons", lambda: [])
+    permissive, copyleft = "/fonts/FluidR3_GM.sf2", "/fonts/TimGM6mb.sf2"
+    monkeypatch.setattr("mv.train.beats.instruments", lambda: [orchestra.PLAIN, permissive, copyleft])
+    compose_lessons(tmp_path, 1)
+    monkeypatch.setattr("mv.train.beats.instruments", lambda: [orchestra.PLAIN, copyleft])
+    compose_lessons(tmp_path, 1)
+    assert asked == [[orchestra.PLAIN, permissive], [orchestra.PLAIN]]
+    assert set(LICENCES.values()) == {"Apache-2.0", "MIT"}
+    assert json.loads(metre.WEIGHTS.read_text())["sounds"].items() <= LICENCES.items()
 
 
 def test_a_lesson_knows_its_bar():

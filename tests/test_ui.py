@@ -266,6 +266,73 @@ def test_one_shot_is_rendered_alone_and_earlier_takes_stay(home, song):
         project.delete_take(old.key)
 
 
+def count_renders(monkeypatch) -> list[int]:
+    """Seeds of the shots drawn from now on by the animatic, in order."""
+    from mv.animatic import AnimaticRenderer
+
+    drawn, render = [], AnimaticRenderer.render
+
+    def counting(self, conditions, *rest, **more):
+        drawn.append(conditions.seed)
+        return render(self, conditions, *rest, **more)
+
+    monkeypatch.setattr(AnimaticRenderer, "render", counting)
+    return drawn
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_locked_or_chosen_take_is_not_rendered_beside(home, song, monkeypatch, alone):
+    project, store = planned(song), JobStore(home)
+    project.edit(lambda plan: edits.split(plan, 1, 54))
+    do(store, project)
+    first, second = (shot.id for shot in project.plan().shots[:2])
+    standing = project.takes()
+    project.edit(lambda plan: edits.set_seed(plan, 0, 99))
+    project.edit(lambda plan: edits.choose_take(plan, 0, standing[first].key))
+    project.edit(lambda plan: edits.set_locked(plan, 1, True))
+    # Another model would draw every take anew.
+    monkeypatch.setattr("mv.animatic._drawing_version", lambda: "another")
+    drawn = count_renders(monkeypatch)
+    only = [first, second] if alone else []
+    project.wishes().model_copy(update={"only": only}).save(project.folder / "project.json")
+    do(store, project)
+    kept = {shot: project.takes()[shot] for shot in (first, second)}
+    assert kept == {shot: standing[shot] for shot in (first, second)}
+    others = [shot.seed for shot in project.plan().shots[2:]]
+    assert others and sorted(drawn) == ([] if alone else sorted(others))
+    assert all(p.state == "done" for p in store.shots(project.name))
+
+
+def test_a_shot_alone_is_tried_again_after_a_fault(home, song, monkeypatch):
+    from mv import generation
+    from mv.animatic import AnimaticRenderer
+
+    monkeypatch.setattr(generation, "BACKOFF", 0.01)
+    project, store = planned(song), JobStore(home)
+    shot, render, failed = project.plan().shots[1], AnimaticRenderer.render, []
+
+    def fail_once(self, *given, **more):
+        if not failed:
+            failed.append(1)
+            raise MemoryError
+        return render(self, *given, **more)
+
+    monkeypatch.setattr(AnimaticRenderer, "render", fail_once)
+    project.wishes().model_copy(update={"only": [shot.id]}).save(project.folder / "project.json")
+    do(store, project)
+    (noted,) = store.shots(project.name)
+    assert (noted.shot, noted.state, noted.attempts) == (shot.id, "done", 2)
+    assert list(project.takes()) == [shot.id]
+
+
+def test_shots_that_left_the_plan_are_said(home, song):
+    project, store = planned(song), JobStore(home)
+    project.wishes().model_copy(update={"only": ["gone"]}).save(project.folder / "project.json")
+    with pytest.raises(InputError, match="not in the plan any more"):
+        do(store, project)
+    assert project.rendered() is None
+
+
 def test_finished_takes_stand_while_the_rest_is_rendered(home, song):
     project, store = planned(song), JobStore(home)
     job = store.submit(project.name, "render")

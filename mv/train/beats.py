@@ -1,4 +1,9 @@
-"""The weights by which the analysis finds the phase of the beat and the bars, fitted on composed music."""
+"""The weights by which the analysis finds the phase of the beat and the bars, fitted on composed music.
+
+The weights are shipped, so everything they are made from is free to use: notes and plain sounds come from our own code
+(Apache-2.0), the others from FluidR3_GM (MIT, Frank Wen; Debian's fluid-soundfont-gm). Other soundfonts, often GPL or
+CC-BY-SA, serve only for measuring. The file of weights names the sounds it was fitted on.
+"""
 
 import json
 import os
@@ -19,7 +24,7 @@ from mv.train.orchestra import PLAIN, instruments, play, recording
 
 FIRST_SEED = 20000  # pieces below are kept for measuring, see bench/listening.py
 SECONDS = 36.0  # of a piece
-FONTS = ("FluidR3_GM", "OPL-3_FM_128M", "TimGM6mb")
+LICENCES = {PLAIN: "Apache-2.0", "FluidR3_GM": "MIT"}  # of the sounds that weights may be fitted on
 CLICKED = ("2/4", "3/4", "4/4", "5/4")
 TOLERANCE = 0.07  # seconds by which a right beat may miss
 RIGHT = 0.8  # F measure from which beats are the true ones
@@ -39,10 +44,16 @@ class Lesson:
     right_bar: int
 
 
+def licensed_instruments() -> list[str]:
+    """Those of this machine that LICENCES names: PLAIN, and paths of soundfonts."""
+    return [i for i in instruments() if Path(i).stem in LICENCES]
+
+
 def compose_lessons(folder: Path, count: int, on_piece: Callable[[int], None] = lambda done: None) -> list[Lesson]:
-    """The lessons of `count` pieces, each written once as folder/<seed>.npz, and of metronomes."""
+    """The lessons of `count` pieces, each written once as folder/<sounds>/<seed>.npz, and of metronomes."""
+    among = licensed_instruments()
+    folder = folder / "+".join(Path(i).stem for i in among)  # a piece played on other sounds is another lesson
     folder.mkdir(parents=True, exist_ok=True)
-    among = [i for i in instruments() if i == PLAIN or Path(i).stem in FONTS]
     lessons = []
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         file = folder / f"{seed}.npz"
@@ -135,5 +146,7 @@ def choose_weights(songs: list[tuple[np.ndarray, np.ndarray]], ridge: float) -> 
 
 
 def write_weights(found: metre.Weights, target: Path) -> None:
-    table = {"phase": np.round(found.phase, DECIMALS).tolist(), "bar": np.round(found.bar, DECIMALS).tolist()}
+    """JSON: which sounds of this machine the weights were fitted on with their licences, then the weights."""
+    sounds = {Path(i).stem: LICENCES[Path(i).stem] for i in licensed_instruments()}
+    table = {"sounds": sounds, "phase": found.phase.round(DECIMALS).tolist(), "bar": found.bar.round(DECIMALS).tolist()}
     write_atomically(target, (json.dumps(table, indent=1) + "\n").encode())

@@ -1,7 +1,9 @@
 """Composed pieces → sound: by FluidSynth with the soundfonts of this machine, or by a plain synthesizer of our own.
 
-FluidSynth and its soundfonts are only for whoever measures or trains; nothing of the program calls them. On Debian:
-apt-get install fluidsynth fluid-soundfont-gm timgm6mb-soundfont opl3-soundfont.
+FluidSynth and its soundfonts are only for whoever measures or trains; nothing of the program calls them. On Debian,
+apt-get install fluidsynth fluid-soundfont-gm for training (see mv.train.beats.LICENCES). For measuring on sounds that
+nothing was fitted on also timgm6mb-soundfont (GPL-2), opl3-soundfont (GPL-3+) and musescore-general-soundfont-lossless
+(MIT).
 """
 
 import shutil

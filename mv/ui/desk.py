@@ -17,14 +17,19 @@ from urllib.parse import quote
 import numpy as np
 
 from mv.jobs import ShotProgress
-from mv.schema import Analysis, MoveKind, Shot, ShotSize, Take, Timeline
+from mv.schema import Analysis, MoveKind, Shot, ShotSize, Take, Timeline, TransitionKind
 from mv.timing import to_seconds
 from mv.ui import edits, music, strips
 from mv.ui.project import Project
 
 ENERGY_RATE = 4  # values a second of the energy curve on the page
 PATH_POINTS = 9  # of the camera's way seen from above
-WORDS = {"sizes": [str(size) for size in ShotSize], "moves": [str(kind) for kind in MoveKind], "labels": music.LABELS}
+WORDS = {
+    "sizes": [str(size) for size in ShotSize],
+    "moves": [str(kind) for kind in MoveKind],
+    "transitions": [str(kind) for kind in TransitionKind],
+    "labels": music.LABELS,
+}
 
 
 class Desk:
@@ -154,7 +159,9 @@ def _shot_part(plan: Timeline, shot: Shot) -> dict:
         "beat": round(camera.beat, 3),
         "keyframes": len(camera.keyframes),
         "reference": shot.reference and quote(shot.reference),
+        "transition": str(shot.transition.kind),
         "fade": [shot.transition.in_offset, shot.transition.out_offset],
+        "veil": shot.transition.look.veil and "rgb({} {} {})".format(*shot.transition.look.veil),
         "seed": shot.seed,
         "locked": shot.locked,
         "edited": shot.edited,

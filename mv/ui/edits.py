@@ -12,7 +12,18 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mv.errors import InputError
-from mv.schema import MoveKind, Shot, ShotSize, Take, Timeline, Transition, dump_compact
+from mv.schema import (
+    MAX_OFFSET,
+    TRANSITIONS,
+    MoveKind,
+    Shot,
+    ShotSize,
+    Take,
+    Timeline,
+    Transition,
+    TransitionKind,
+    dump_compact,
+)
 from mv.timing import to_frame
 from mv.world.vocabulary import SIZES
 
@@ -82,25 +93,41 @@ def set_locked(timeline: Timeline, index: int, locked: bool) -> Timeline:
 
 
 def set_transition(timeline: Timeline, index: int, kind: str, num_frames: int | None = None) -> Timeline:
-    """How the shot begins: "cut", or "crossfade" of num_frames, centred on the cut (default: half a second, or less
-    where a shot is short)."""
-    if kind not in ("cut", "crossfade"):
-        raise InputError(f"shot {index + 1}: transition: expected cut or crossfade, got {kind!r}")
-    if kind == "cut":
-        return _changed(timeline, index, transition=Transition())
-    if index == 0:
-        raise InputError("shot 1: transition: the first shot has nothing to fade from; leave it a cut")
-    longest = _longest_crossfade(timeline, index)
+    """How the shot begins: a key of TRANSITIONS and its length (default: the usual one, or less where a shot is short).
+
+    Centred on the cut, but for a flash and for the film's first shot, which have all of it after the cut. A take that
+    was chosen stays where it needs no other frames.
+    """
+    shot, where = _editable(timeline, index), f"shot {index + 1}: transition"
+    kind = _choice(TransitionKind, kind, where)
+    transition = Transition()
+    if kind != TransitionKind.cut:
+        transition = _transition(timeline, index, kind, num_frames, where)
+    elif num_frames:
+        raise InputError(f"{where}: a cut has no length; choose another transition first")
+    if transition.handles != shot.transition.handles:
+        return _changed(timeline, index, transition=transition)
+    shot = shot.model_copy(update={"transition": transition})
+    return _with_shots(timeline, [*timeline.shots[:index], shot, *timeline.shots[index + 1 :]])
+
+
+def _transition(timeline: Timeline, index: int, kind: TransitionKind, num_frames: int | None, where: str) -> Transition:
+    if index == 0 and kind == TransitionKind.crossfade:
+        raise InputError(f"{where}: the first shot has nothing to fade from; leave it a cut, or take a dip")
+    after_cut = TRANSITIONS[kind].after_cut or index == 0
+    neighbours = timeline.shots[max(0, index - 1)], timeline.shots[index]
+    before, after = (min(shot.duration // 2, MAX_OFFSET) for shot in neighbours)
+    # Else the smaller half goes before the cut, the larger after it.
+    longest = after if after_cut else min(2 * before + 1, 2 * after)
     if num_frames is None:
-        num_frames = min(to_frame(0.5, timeline.fps), longest)
+        num_frames = min(to_frame(TRANSITIONS[kind].seconds, timeline.fps), longest)
     if not 1 <= num_frames <= longest:
+        room = "half of the shot" if after_cut else "half of the shorter shot on each side"
         raise InputError(
-            f"shot {index + 1}: transition: a crossfade here can have 1 to {longest} frames (half of the shorter shot "
-            f"on each side), got {num_frames}"
+            f"{where}: a {kind} here can have 1 to {longest} frames ({room}, {MAX_OFFSET} at most), got {num_frames}"
         )
-    before = num_frames // 2
-    fade = Transition(kind="crossfade", in_offset=before, out_offset=num_frames - before)
-    return _changed(timeline, index, transition=fade)
+    first = 0 if after_cut else num_frames // 2
+    return Transition(kind=kind, in_offset=first, out_offset=num_frames - first)
 
 
 # ---------------------------------------------------------------- the cuts
@@ -205,12 +232,14 @@ def set_picture_size(timeline: Timeline, width: int, height: int) -> Timeline:
 
 
 def shot_signature(timeline: Timeline, index: int) -> str:
-    """Hash of all in the plan that could change a pixel of this shot; takes, reasons, lock and numbering cannot.
+    """Hash of all in the plan that could change a pixel of this shot's take; takes, reasons, lock and numbering cannot,
+    nor can a transition but by the frames it needs.
 
     Files count by their names, so that a plan as saved and one with absolute paths agree.
     """
     shot = timeline.shots[index]
     idle = {"id": "", "takes": [], "reasons": [], "locked": False, "chosen": None, "section": 0, "planned": None}
+    idle["transition"] = Transition()
     shot = shot.model_copy(update={**idle, "reference": shot.reference and Path(shot.reference).name})
     span, size = timeline.span(index), f"{timeline.width}x{timeline.height}"
     words = f"{dump_compact(shot)}{span}{timeline.fps}{size}{Path(timeline.analysis).name}"
@@ -289,12 +318,6 @@ def _choice(kind: type, value: str, where: str):
         return kind(str(value).strip().lower())
     except ValueError:
         raise InputError(f"{where}: expected one of {', '.join(kind)}; got {str(value)[:40]!r}") from None
-
-
-def _longest_crossfade(timeline: Timeline, index: int) -> int:
-    """Frames: the smaller half goes before the cut, the larger after it; each fits in half of its shot."""
-    before, after = timeline.shots[index - 1].duration // 2, timeline.shots[index].duration // 2
-    return min(2 * before + 1, 2 * after)
 
 
 def _new_id(timeline: Timeline) -> str:

@@ -67,12 +67,10 @@ def _set(plan: Timeline, message: Message) -> Timeline:
     return plan
 
 
-def _transition(plan: Timeline, index: int, value: object) -> Timeline:
-    """0 frames is a cut; -1 the usual crossfade."""
-    frames = _whole(value, "transition")
-    if frames == 0:
-        return edits.set_transition(plan, index, "cut")
-    return edits.set_transition(plan, index, "crossfade", None if frames < 0 else frames)
+def _transition_frames(plan: Timeline, index: int, value: object) -> Timeline:
+    """0 frames makes it a cut."""
+    frames = _whole(value, "transition frames")
+    return edits.set_transition(plan, index, str(plan.shots[index].transition.kind) if frames else "cut", frames)
 
 
 def _reference(plan: Timeline, index: int, value: object) -> Timeline:
@@ -88,7 +86,8 @@ _FIELDS: dict[str, Callable[[Timeline, int, object], Timeline]] = {
     "amount": lambda plan, i, value: edits.set_amount(plan, i, _number(value, "amount")),
     "beat": lambda plan, i, value: edits.set_beat(plan, i, _number(value, "beat")),
     "prompt": lambda plan, i, value: edits.set_prompt(plan, i, _text(value, "prompt")),
-    "transition": _transition,
+    "transition": lambda plan, i, value: edits.set_transition(plan, i, _text(value, "transition")),
+    "transition_frames": _transition_frames,
     "reference": _reference,
     "seed": lambda plan, i, value: edits.set_seed(plan, i, _whole(value, "seed")),
 }

@@ -25,7 +25,7 @@ from pydantic import Field
 
 from mv import make
 from mv.errors import Cancelled, InputError
-from mv.generation import find_take, render_take, take_key
+from mv.generation import find_take
 from mv.jobs import Job, JobStore, Progress, Report, ShotLedger
 from mv.projects import lock, sweep
 from mv.schema import Analysis, Document, Take, Timeline, dump_compact
@@ -399,61 +399,38 @@ def _plan(project: Project, tell: "Teller") -> None:
 
 def _render(project: Project, tell: "Teller", ledger: ShotLedger) -> None:
     """The shots the page asked for, or the whole film."""
-    wishes, plan = project.wishes(), project.resolved_plan()
-    standing = project.takes()
+    wishes, plan, standing = project.wishes(), project.resolved_plan(), project.takes()
+    only = [shot.id for shot in plan.shots if shot.id in wishes.only]
+    if wishes.only and not only:
+        raise InputError("the shots to render are not in the plan any more; choose others")
+    # A take that the user chose, or of a locked shot, stands; so does every take of a shot that is not asked for.
+    kept = {
+        shot.id: standing[shot.id]
+        for index, shot in enumerate(plan.shots)
+        if (shot.chosen or shot.locked or (only and shot.id not in only))
+        and shot.id in standing
+        and fits(plan, index, standing[shot.id])  # the page may have moved a cut between two looks at the plan
+    }
     tell("load", 0.0)
     renderer = make.load_model(wishes.model, wishes.steps)
     make.save_plan(plan, project.folder / "rendering.json")
-    if wishes.only:
-        made = _render_shots(project, plan, set(wishes.only), renderer, tell, ledger)
-        return project.keep_rendered(_with_choices(plan, {**standing, **made}))
 
     def on_progress(p: make.Progress) -> None:
         tell("generate", p.share, f"shot {min(p.shots_done + 1, p.num_shots)} of {p.num_shots}")
 
-    # A take that the user chose, or of a locked shot, stands whatever is rendered beside it.
-    kept = {shot.id: standing[shot.id] for shot in plan.shots if shot.id in standing and (shot.chosen or shot.locked)}
-    plan = make.generate(plan, renderer, on_progress=on_progress, cancelled=tell.cancelled, ledger=ledger)
-    plan = _with_choices(plan, kept)
+    plan = make.generate(
+        plan,
+        renderer,
+        only=only or None,
+        kept=kept,
+        on_progress=on_progress,
+        cancelled=tell.cancelled,
+        ledger=ledger,
+    )
     project.keep_rendered(plan)
-    film = project.film_path(plan, wishes.model)
-    return make.assemble(plan, film, on_progress=lambda share: tell("assemble", share), cancelled=tell.cancelled)
-
-
-def _render_shots(
-    project: Project, plan: Timeline, wanted: set[str], renderer, tell: "Teller", ledger: ShotLedger
-) -> dict[str, Take]:
-    """A take of each shot wanted, by its id."""
-    heard, folder = make.read_analysis(plan), make.takes_dir(plan)
-    indices = [index for index, shot in enumerate(plan.shots) if shot.id in wanted]
-    keys = {index: take_key(make.conditions(plan, index, heard), renderer) for index in indices}
-    ledger.planned([(plan.shots[index].id, keys[index]) for index in indices], set())
-    made = {}
-    for place, index in enumerate(indices):
-        shot, conditions = plan.shots[index], make.conditions(plan, index, heard)
-
-        def on_progress(share: float, shot=shot, place=place) -> None:
-            ledger.moved(shot.id, share)
-            tell("generate", (place + share) / len(indices), f"shot {plan.index(shot.id) + 1}")
-
-        ledger.started(shot.id)
-        on_progress(0.0)
-        take = find_take(folder, keys[index], conditions.num_frames)
-        take = take or render_take(conditions, keys[index], renderer, folder, on_progress, tell.cancelled)
-        ledger.ended(shot.id, take.seconds, "")
-        made[shot.id] = take
-    return made
-
-
-def _with_choices(plan: Timeline, takes: Mapping[str, Take]) -> Timeline:
-    """Each of these takes stands for its shot; a shot that is not named keeps what it has."""
-    shots = []
-    for shot in plan.shots:
-        if take := takes.get(shot.id):
-            others = [other for other in shot.takes if other.key != take.key]
-            shot = shot.model_copy(update={"takes": [*others, take], "chosen": take.key})
-        shots.append(shot)
-    return plan.model_copy(update={"shots": shots})
+    if not only:
+        film = project.film_path(plan, wishes.model)
+        make.assemble(plan, film, on_progress=lambda share: tell("assemble", share), cancelled=tell.cancelled)
 
 
 class Teller:

@@ -26,7 +26,8 @@ MVStudio.Inspector = class {
       move: this.choice("move"),
       amount: this.slider("amount", 2, 0.05),
       beat: this.slider("beat", 1, 0.05),
-      transition: this.number("transition", 0, 240),
+      transition: this.choice("transition"),
+      frames: this.number("transition_frames", 0, 480),
       seed: this.number("seed", 0, 2 ** 32 - 1),
     };
     this.picture = h("img", { alt: "Reference image of this shot" });
@@ -70,9 +71,10 @@ MVStudio.Inspector = class {
       h(
         "div",
         { className: "mv-pair" },
-        this.field("Crossfade, frames", this.fields.transition),
-        this.field("Seed", this.fields.seed),
+        this.field("Begins with a", this.fields.transition),
+        this.field("of frames", this.fields.frames),
       ),
+      this.field("Seed", this.fields.seed),
       h("div", { className: "mv-buttons" }, this.render, this.retake, this.lock),
       h(
         "div",
@@ -201,6 +203,7 @@ MVStudio.Inspector = class {
     this.heading.textContent = one ? this.title(one) : `${cards.length} shots`;
     this.options(this.fields.size, state.head.words.sizes);
     this.options(this.fields.move, state.head.words.moves);
+    this.options(this.fields.transition, state.head.words.transitions);
     const same = (read) => (cards.every((card) => read(card) === read(cards[0])) ? read(cards[0]) : "");
     this.put(
       this.fields.prompt,
@@ -221,6 +224,10 @@ MVStudio.Inspector = class {
     }
     this.put(
       this.fields.transition,
+      same((card) => card.transition),
+    );
+    this.put(
+      this.fields.frames,
       same((card) => card.fade[0] + card.fade[1]),
     );
     this.put(
@@ -239,11 +246,13 @@ MVStudio.Inspector = class {
       this.fields.amount.input,
       this.fields.beat.input,
       this.fields.transition,
+      this.fields.frames,
       this.fields.seed,
       this.file,
       this.unset,
     ])
       field.disabled = locked;
+    this.fields.frames.disabled ||= cards.some((card) => card.transition === "cut");
     this.lock.textContent = locked ? "Unlock" : "Lock";
     this.render.textContent = one ? "Render this shot" : `Render ${cards.length} shots`;
     this.render.disabled = this.retake.disabled = state.job.open;

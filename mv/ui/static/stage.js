@@ -9,8 +9,9 @@ MVStudio.Stage = class {
       h("video", { className: "mv-picture", muted: true, playsInline: true, preload: "auto" }),
     );
     this.film = h("video", { className: "mv-picture mv-film", playsInline: true, preload: "auto", id: "film" });
+    this.veil = h("div", { className: "mv-picture mv-veil", hidden: true });
     this.badge = h("span", { className: "mv-badge", "data-testid": "badge" });
-    this.frame = h("div", { className: "mv-frame" }, this.canvas, ...this.videos, this.film, this.badge);
+    this.frame = h("div", { className: "mv-frame" }, this.canvas, ...this.videos, this.veil, this.film, this.badge);
     this.play = h(
       "button",
       { className: "mv-play", "data-testid": "play", "aria-label": "Play", onclick: () => this.toggle() },
@@ -121,6 +122,7 @@ MVStudio.Stage = class {
     for (const button of this.modes.children)
       button.setAttribute("aria-checked", String(button.dataset.mode === this.mode));
     this.film.hidden = this.mode !== "film";
+    this.veil.hidden = true;
     this.drawn = undefined;
   }
 
@@ -222,6 +224,7 @@ MVStudio.Stage = class {
         video.hidden = true;
       }
     if (!shown) this.drawSketch(shots, time);
+    this.drawVeil(shots);
     if (!shown) this.label("animatic", "ANIMATIC · an instant sketch, not the film");
     else if (take.model === "animatic") this.label("animatic", "ANIMATIC take · drawn, not by the model");
     else this.label("take", `Take · ${take.model}`);
@@ -229,6 +232,25 @@ MVStudio.Stage = class {
       after = next?.takes.find((one) => one.key === next.take);
     if (after) this.load(this.videos[1 - this.front], next, after);
     else if (next) MVStudio.sheets.image(next.strip);
+  }
+
+  // A dip or a flash: its colour over sketch and take alike, as in the film (Transition.cover in mv/schema.py).
+  drawVeil(shots) {
+    const card = shots[this.index],
+      next = shots[this.index + 1],
+      frame = this.frameNow;
+    let colour = null,
+      covered = 0;
+    if (card.veil && frame < card.start + card.fade[1]) {
+      colour = card.veil;
+      covered = 1 - (frame - card.start) / card.fade[1];
+    } else if (next?.veil && frame >= next.start - next.fade[0]) {
+      colour = next.veil;
+      covered = 1 + (frame - next.start + 1) / next.fade[0];
+    }
+    this.veil.hidden = !covered;
+    this.veil.style.background = colour || "";
+    this.veil.style.opacity = covered;
   }
 
   load(video, card, take) {
@@ -299,9 +321,9 @@ MVStudio.Stage = class {
     // A crossfade: the other shot of the pair, as far as it is to be seen.
     const next = shots[this.index + 1],
       before = shots[this.index - 1];
-    if (next && frame >= next.start - next.fade[0] && next.fade[0])
+    if (next && !next.veil && frame >= next.start - next.fade[0] && next.fade[0])
       paint(next, (frame - next.start + next.fade[0]) / (next.fade[0] + next.fade[1]));
-    else if (before && frame < card.start + card.fade[1])
+    else if (before && !card.veil && frame < card.start + card.fade[1])
       paint(before, 1 - (frame - card.start + card.fade[0]) / (card.fade[0] + card.fade[1]));
   }
 };
