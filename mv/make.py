@@ -5,9 +5,10 @@
     plan = generate(plan, model="mv-mini")
     assemble(plan, "film.mp4")
 
-Each song has a work folder, projects/<song>-<hash>/ (or under MV_HOME): the song as uploaded, analysis.json, plan.json
-and takes/. A second run finds there what the first one made. Plans in memory hold absolute paths, plans on disk hold
-paths relative to their own folder where they can, so that a project folder may be moved.
+Each song has a work folder, projects/<song>-<hash>/ (or under MV_HOME): the song as uploaded, analysis.json, plan.json,
+takes/, and rendered.json, the plan last rendered with its takes: a take chosen in plan.json is a person's choice.
+A second run finds there what the first one made. Plans in memory hold absolute paths, plans on disk hold paths relative
+to their own folder where they can, so that a project folder may be moved.
 """
 
 import hashlib
@@ -82,7 +83,7 @@ def make_film(
         plan = generate(
             plan, renderer, fresh=fresh, retakes=retakes, on_progress=stage_progress(on_step), cancelled=cancelled
         )
-        save_plan(plan, project_plan)
+        save_plan(plan, project_plan.with_name("rendered.json"))
         return assemble(plan, output, on_progress=lambda share: on_step(Step("assemble", share)), cancelled=cancelled)
 
 

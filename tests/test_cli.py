@@ -135,7 +135,8 @@ def test_a_song_becomes_a_film(click_song, home, image):
     assert timeline.brief.theme == "desert by day"
     assert all("crimson light" in shot.prompt and "desert by day" in shot.prompt for shot in timeline.shots)
     assert any("red.png" in reason.evidence for reason in timeline.shots[0].reasons)
-    assert all(shot.chosen for shot in timeline.shots)
+    assert all(shot.chosen for shot in load_plan(project / "rendered.json").shots)
+    assert not any(shot.chosen for shot in timeline.shots), "nobody has chosen a take by hand"
     on_disk = Timeline.load(project / "plan.json")
     assert (on_disk.song, on_disk.analysis, on_disk.brief.image) == ("clicks.wav", "analysis.json", "red.png")
 
