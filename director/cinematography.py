@@ -133,7 +133,7 @@ def set_up(
     curves = curves or Curves.of(analysis)
     sections = sections_of(analysis)
     theme, style = read_theme(brief.theme), read_style(brief.style)
-    film = Film(theme, style, cast(brief, theme, person), aspect, brief.seed)
+    film = Film(theme, style, cast(brief, theme, person, analysis.duration), aspect, brief.seed)
     instrumental = [i for i, s in enumerate(sections) if curves.mean("voice", s.start, s.end) < words.VOICE_ACTIVE]
     places = choose_places(sections, analysis.mood, theme, brief.seed, instrumental, ideas, style)
     drops = [event.start for event in analysis.events if event.kind == "drop" and event.start > 0]

@@ -348,8 +348,11 @@ def _place_reasons(
 # ---------------------------------------------------------------- who performs
 
 
-def cast(brief: Brief, theme: Theme, person: PersonReading | None = None) -> Casting:
-    """The performer: brief.cast; else what the theme says of the look, then the reference image, then lots by seed."""
+def cast(brief: Brief, theme: Theme, person: PersonReading | None = None, duration: float = 0.0) -> Casting:
+    """The performer: brief.cast; else what the theme says of the look, then the reference image, then lots by seed.
+
+    duration: seconds of the song; it joins the seed, so that another song has another singer.
+    """
     tables = {"skin": world.SKINS, "hair_style": world.HAIR_STYLES, "hair_color": world.HAIR_COLORS,
               "outfit": world.OUTFITS, "outfit_color": world.OUTFIT_COLORS}  # fmt: skip
     if brief.cast is not None:
@@ -359,7 +362,7 @@ def cast(brief: Brief, theme: Theme, person: PersonReading | None = None) -> Cas
                 known = ", ".join(tables[name])
                 raise InputError(f"cast: {name.replace('_', ' ')}: expected one of {known}, got {value!r}")
         return _casting(Look(**given), f"the brief casts {brief.cast.name}")
-    rng = random.Random(f"{brief.seed}/cast")
+    rng = random.Random(f"{brief.seed}/{round(1000 * duration)}/cast")
     drawn = {name: rng.choice(list(table)) for name, table in tables.items()}
     said = {name: getattr(theme.directions.look, name) for name in tables if name in theme.said}
     seen = {name: trait for name, trait in person.told.items() if name not in said} if person else {}
@@ -369,7 +372,8 @@ def cast(brief: Brief, theme: Theme, person: PersonReading | None = None) -> Cas
         evidence.append(f"from the reference image: {', '.join(measured) or person.evidence}")
     left = [name.replace("_", " ") for name in tables if name not in said and name not in seen]
     if left:
-        evidence.append(f"drawn with seed {brief.seed}" + (f": {', '.join(left)}" if len(left) < len(tables) else ""))
+        which = f": {', '.join(left)}" if len(left) < len(tables) else ""
+        evidence.append(f"drawn for this song with seed {brief.seed}{which}")
     look = Look(**{**drawn, **{name: trait.value for name, trait in seen.items()}, **said})
     return _casting(look, "; ".join(evidence))
 

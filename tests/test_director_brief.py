@@ -11,6 +11,7 @@ from test_director import FRAME_RATES, action_of, invent_song, plan, scene_of, s
 from director import replan
 from director.cinematography import framing_of
 from director.moments import LABELS, ORDERS, Moment, parse_moments, print_moments, split_theme
+from director.story import cast, read_theme
 from director.vocabulary import FRAMINGS
 from mv.errors import InputError
 from mv.schema import Brief, CameraMove, MoveKind, ShotSize, Take, Timeline
@@ -310,3 +311,8 @@ def test_an_old_plan_is_read():
         del shot["planned"], shot["camera"]["framing"], shot["camera"]["lens"], shot["camera"]["accent"]
     read = Timeline.model_validate(old)
     assert read.brief == timeline.brief and not any(shot.edited for shot in read.shots)
+
+
+def test_another_song_has_another_singer_and_the_same_song_the_same():
+    looks = [cast(Brief(), read_theme(""), duration=duration).look for duration in (204.872, 204.872, 288.289)]
+    assert looks[0] == looks[1] != looks[2]

@@ -237,7 +237,7 @@ def test_the_person_is_cast_and_the_plan_says_so():
     drawn = cast(Brief(seed=4), read_theme(""))
     assert casting.look == Look("dark", drawn.look.hair_style, "blue", drawn.look.outfit, drawn.look.outfit_color)
     assert "from the reference image: skin dark (#aabbcc on 80% of skin), hair color blue" in casting.reason.evidence
-    assert "drawn with seed 4: hair style, outfit, outfit color" in casting.reason.evidence
+    assert "drawn for this song with seed 4: hair style, outfit, outfit color" in casting.reason.evidence
     assert "reference" not in drawn.reason.evidence
 
 
@@ -251,4 +251,5 @@ def test_words_and_a_cast_of_the_users_win_over_the_picture():
 def test_nobody_in_the_picture_is_said():
     casting = cast(Brief(), read_theme(""), PersonReading({}, "no face found in sea.png"))
     assert casting.look == cast(Brief(), read_theme("")).look
-    assert casting.reason.evidence == "from the reference image: no face found in sea.png; drawn with seed 0"
+    words = "from the reference image: no face found in sea.png; drawn for this song with seed 0"
+    assert casting.reason.evidence == words
