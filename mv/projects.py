@@ -9,8 +9,9 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -123,6 +124,25 @@ def _unlock(file: IO[bytes]) -> None:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def start_process(command: Sequence[str], home: str | Path, **options) -> subprocess.Popen:
+    """A process of this program beside the studio, that reads the studio's pipe and writes to home/worker.log.
+
+    It has a session of its own: Ctrl+C reaches the studio, which then ends it. options: as for subprocess.Popen.
+    """
+    root = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    with (Path(home) / "worker.log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+            **options,
+        )
 
 
 # ---------------------------------------------------------------- what a killed process leaves

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mv.errors import NO_SPACE, Cancelled, DiskFull, MusicVideoError
 from mv.jobs.store import Job, JobStore, Progress
-from mv.projects import free_bytes
+from mv.projects import free_bytes, start_process
 
 BEAT = 0.5  # seconds between heartbeats; also how often a cancel is noticed
 GRACE = 1.0  # seconds a job has to heed a stop; then its process ends: every file is written whole or not at all
@@ -179,17 +179,7 @@ class Worker:
             self.processes.clear()
 
     def _start(self, device: str) -> subprocess.Popen:
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-        with (self.home / "worker.log").open("ab") as log:
-            return subprocess.Popen(
-                [*self.command, str(self.home), "--with-studio", "--device", device],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True,  # Ctrl+C reaches the studio, which then closes the pipe
-            )
+        return start_process([*self.command, str(self.home), "--with-studio", "--device", device], self.home)
 
 
 def local_devices() -> list[str]:

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
-from mv.model.transformer import PlainAttnProcessor
 from mv.pipeline import even_sigmas
 from mv.train.export import SHIFT
 from mv.train.loop import MuonAdamW, Run, Schedule, launch
@@ -23,7 +22,7 @@ from mv.train.transformer import (
     Diet,
     LatentFolder,
     Student,
-    load_student,
+    load_with_copy,
     with_reference,
 )
 
@@ -72,12 +71,7 @@ def taught_velocity(
 
 def _work(rank: int, world_size: int, lesson: Lesson) -> None:
     lesson.folder.mkdir(parents=True, exist_ok=True)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    teacher, student = (load_student(lesson.teacher).to(device) for _ in range(2))
-    teacher.requires_grad_(False)
-    if device == "cpu":
-        for model in (teacher, student):
-            model.transformer.set_attn_processor(PlainAttnProcessor())
+    student, teacher, device = load_with_copy(lesson.teacher)
     optimizer = MuonAdamW(student, lr=3e-4, muon_lr=1e-3, exclude=MUON_EXCLUDES)
     run = Run(lesson.folder, student, optimizer, lesson.schedule, lesson.minutes, rank=rank, world_size=world_size)
     shards = LatentFolder(lesson.latents, MINI["camera_scale"])

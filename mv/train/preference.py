@@ -18,7 +18,6 @@ from mv.generation import Conditions
 from mv.measure.motion import camera_motion
 from mv.measure.mouth import mouth_follows, mouth_opening
 from mv.measure.sharpness import edge_energy
-from mv.model.transformer import PlainAttnProcessor
 from mv.pipeline import DiffusionRenderer
 from mv.schema import AUDIO_FEATURES
 from mv.train.data import FPS, Clip, sample_clip
@@ -29,8 +28,9 @@ from mv.train.transformer import (
     Batch,
     Student,
     flow_loss,
-    load_student,
+    load_with_copy,
     read_channels,
+    read_shard,
     shard_row,
     window_of,
     write_channels,
@@ -124,18 +124,11 @@ def tune(tuning: Tuning, processes: int) -> None:
 
 def _work(rank: int, world_size: int, tuning: Tuning) -> None:
     tuning.folder.mkdir(parents=True, exist_ok=True)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    student, first = (load_student(tuning.begun).to(device) for _ in range(2))
-    first.requires_grad_(False)
-    if device == "cpu":
-        for model in (student, first):
-            model.transformer.set_attn_processor(PlainAttnProcessor())
+    student, first, device = load_with_copy(tuning.begun)
     optimizer = MuonAdamW(student, lr=2e-5, muon_lr=1e-4, exclude=MUON_EXCLUDES)
     run = Run(tuning.folder, student, optimizer, tuning.schedule, tuning.minutes, rank=rank, world_size=world_size)
-    shards, channels = [], read_channels(tuning.pairs)
-    for name in sorted(tuning.pairs.glob("*.npz")):
-        with np.load(name) as file:
-            shards.append({key: file[key] for key in file.files})
+    channels = read_channels(tuning.pairs)
+    shards = [read_shard(name) for name in sorted(tuning.pairs.glob("*.npz"))]
     rng = np.random.default_rng([16, rank, run.step])
     torch.manual_seed(17 + 1000 * run.step + rank)
     for _ in run.steps():

@@ -137,6 +137,11 @@ def write_shard(name: Path, rows: list[dict]) -> None:
     os.replace(temporary, name)
 
 
+def read_shard(name: Path) -> dict[str, np.ndarray]:
+    with np.load(name) as file:
+        return {key: file[key] for key in file.files}
+
+
 @dataclass(frozen=True)
 class Batch:
     """latents (b, c, t, h, w); camera, layout, audio and reference as the transformer takes them; prompts; channels
@@ -195,8 +200,7 @@ class LatentFolder:
     def refresh(self) -> None:
         for name in sorted(self.folder.glob("*.npz")):
             if ".tmp" not in name.name and name not in self.shards:
-                with np.load(name) as file:
-                    self.shards[name] = {key: file[key] for key in file.files}
+                self.shards[name] = read_shard(name)
 
     def batch(self, rng: np.random.Generator, size: int, length: int) -> Batch:
         """Windows of `length` latent frames from random clips of one shape."""
@@ -291,6 +295,23 @@ def load_student(model: Path) -> Student:
     return student.float()
 
 
+def load_with_copy(model: Path) -> tuple[Student, Student, str]:
+    """An exported model to be trained on, a frozen copy of it to be held to, and the device both are on."""
+    device = best_device()
+    student, first = (on_device(load_student(model), device) for _ in range(2))
+    return student, first.requires_grad_(False), device
+
+
+def best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def on_device(student: Student, device: str) -> Student:
+    if device == "cpu":
+        student.transformer.set_attn_processor(PlainAttnProcessor())
+    return student.to(device)
+
+
 def flow_loss(student: Student, batch: Batch, t: torch.Tensor, noise: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     """Mean square error of the predicted velocity, weighted by place, one value a sample (b,)."""
     mixed = t.view(-1, 1, 1, 1, 1)
@@ -363,10 +384,8 @@ def train_transformer(course: Course, processes: int) -> None:
 def _work(rank: int, world_size: int, course: Course) -> None:
     folder, diet = course.folder, course.diet
     folder.mkdir(parents=True, exist_ok=True)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    student = (build_student() if course.start is None else load_student(course.start)).to(device)
-    if device == "cpu":
-        student.transformer.set_attn_processor(PlainAttnProcessor())
+    device = best_device()
+    student = on_device(build_student() if course.start is None else load_student(course.start), device)
     optimizer = MuonAdamW(
         student,
         lr=1e-3,

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from mv.errors import MusicVideoError
+from mv.projects import start_process
 from mv.schema import Analysis, Timeline, write_atomically
 from mv.ui.edits import shot_signature
 
@@ -133,7 +134,8 @@ class Sketcher:
             for _ in range(2):  # the process may have died
                 try:
                     if self._process is None or self._process.poll() is not None:
-                        self._process = self._start(folder.parent)
+                        command = [sys.executable, "-m", "mv.ui.strips"]
+                        self._process = start_process(command, folder.parent, text=True)
                     self._process.stdin.write(line)
                     self._process.stdin.flush()
                     return
@@ -147,21 +149,6 @@ class Sketcher:
                 self._process.wait()
                 self._process.stdin.close()
                 self._process = None
-
-    @staticmethod
-    def _start(home: Path) -> subprocess.Popen:
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-        with (home / "worker.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "mv.ui.strips"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                text=True,
-                env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True,
-            )
 
 
 def main() -> None:
