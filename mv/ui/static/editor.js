@@ -191,7 +191,8 @@ MVStudio.mount = (element, api) => {
 // What buttons and keys do.
 MVStudio.actionsOf = (stage, timeline, inspector, panels) => {
   const link = MVStudio.link;
-  const here = () => link.shots[stage.index];
+  // By the clock, not by stage.index, which a busy page draws later than it seeks.
+  const here = () => link.shots[MVStudio.shotAt(link.shots, stage.frameNow)];
   const chosen = () => (timeline.selected.length ? [...timeline.selected] : here() ? [here().id] : []);
   let look = null;
   const self = {
