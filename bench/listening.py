@@ -1,8 +1,9 @@
 """How well the analysis hears, librosa's defaults beside it: python bench/listening.py --music DIR (needs mir_eval).
 
 python bench/listening.py --composed 120 measures beats, bars and metre on so many composed pieces that
-no weights were fitted on, played in turn by a synthesizer of our own and by FluidSynth with each soundfont of this
-machine. Soundfonts that mv.train.beats.LICENCES does not name are sounds that no weights were fitted on either.
+nothing was trained on, played in turn by a synthesizer of our own and by FluidSynth with each soundfont of this
+machine, heard with the beat network and by the onsets alone. Soundfonts that mv.train.beats.LICENCES does not name are
+sounds that nothing was trained on either.
 
 DIR holds one folder a song: audio.* and what truth there is: beats.txt (seconds TAB beat in the bar, 1 = downbeat),
 sections.txt (start end label, tab separated), vocals.txt (start end of singing). A song whose meta.json calls it a
@@ -88,7 +89,7 @@ def mean(values: list[float]) -> float | None:
 
 # ---------------------------------------------------------------- composed pieces
 
-UNSEEN = 10000  # first seed; those that weights are fitted on begin at mv.train.beats.FIRST_SEED
+UNSEEN = 10000  # first seed; those that are trained on begin at FIRST_SEED of mv.train.beats and mv.train.pieces
 
 
 def measure_composed(count: int) -> None:
@@ -96,20 +97,22 @@ def measure_composed(count: int) -> None:
     from mv.train.orchestra import instruments
 
     available = instruments()
-    groups: dict[str, list[list[float]]] = {}
+    groups: dict[str, list[dict[str, list[float]]]] = {}
     for i in range(count):
         instrument = available[i % len(available)]
         piece, scores = examine_piece(UNSEEN + i, instrument)
         for group in ("all", piece.metre, piece.tempo_curve, Path(instrument).stem):
             groups.setdefault(group, []).append(scores)
     for group, rows in groups.items():
-        beat, down, metre = np.mean(rows, 0)
-        print(f"{group:24} {len(rows):4} pieces  beat F {beat:.3f}  down F {down:.3f}  metre {metre:.3f}")
+        for way in rows[0]:
+            beat, down, metre = np.mean([row[way] for row in rows], 0)
+            told = f"beat F {beat:.3f}  down F {down:.3f}  metre {metre:.3f}"
+            print(f"{group:24} {len(rows):4} pieces  {way:8} {told}")
 
 
 def examine_piece(seed: int, instrument: str):
-    """The piece of a seed, and its beat F, downbeat F and whether its bars have the right length."""
-    from mv.analysis import beats, features
+    """The piece of a seed; with the network and without beat F, downbeat F and whether bars have the right length."""
+    from mv.analysis import beats, features, network
     from mv.train.beats import SECONDS
     from mv.train.composer import METRES
     from mv.train.orchestra import recording
@@ -117,12 +120,15 @@ def examine_piece(seed: int, instrument: str):
     piece, samples = recording(seed, SECONDS, [instrument])
     heard = features.spectra(samples.mean(1))
     flux, activation = beats.onsets(heard)
-    found = beats.track(heard, flux, activation, len(samples) / features.SR)
-    bars = np.diff(np.flatnonzero(found.positions == 1))
-    right = len(bars) > 0 and np.median(bars) == METRES[piece.metre].beats
-    beat = mir_eval.beat.f_measure(piece.beats, found.times)
-    down = mir_eval.beat.f_measure(piece.beats[piece.positions == 1], found.downbeats)
-    return piece, [beat, down, float(right)]
+    scores = {}
+    for way, pulse in (("network", network.activations(network.load(), heard)), ("onsets", None)):
+        found = beats.track(heard, flux, activation, len(samples) / features.SR, pulse)
+        bars = np.diff(np.flatnonzero(found.positions == 1))
+        right = len(bars) > 0 and np.median(bars) == METRES[piece.metre].beats
+        beat = mir_eval.beat.f_measure(piece.beats, found.times)
+        down = mir_eval.beat.f_measure(piece.beats[piece.positions == 1], found.downbeats)
+        scores[way] = [beat, down, float(right)]
+    return piece, scores
 
 
 # ---------------------------------------------------------------- listeners

@@ -18,6 +18,7 @@ WORD_TIME = re.compile(r"<(\d{1,3}):(\d{1,2})(?:[.:](\d{1,3}))?>")
 TAG = re.compile(r"\[([a-zA-Z#]+):([^\]]*)\]\s*$")
 SRT_TIMES = re.compile(r"\s*(\d+):(\d{2}):(\d{2})[,.](\d{1,3})\s*-->\s*(\d+):(\d{2}):(\d{2})[,.](\d{1,3})")
 MARKUP = re.compile(r"</?[a-zA-Z][^>]*>|\{\\[^}]*\}")  # <i>, <font ...>, {\an8}
+HEADING = re.compile(r"\[[^\]]*\]|\([^)]*\)|#.*")
 LONGEST = 8.0  # seconds a line stands when no other follows
 MAX_BYTES = 1 << 20
 
@@ -44,6 +45,17 @@ def read_lyrics(path: str | Path, duration: float) -> list[LyricLine]:
     if any(TIME.match(line.strip()) for line in lines):
         return _read_lrc(path, lines, duration)
     return []
+
+
+def plain_lines(path: str | Path) -> list[str]:
+    """The lines of a text without times that are sung: not the empty ones, nor headings such as [Chorus].
+
+    Raises InputError where the file has times: those stand.
+    """
+    lines = [line.strip() for line in _read_text(Path(path)).splitlines()]
+    if any(SRT_TIMES.match(line) or TIME.match(line) for line in lines):
+        raise InputError(f"{path}: the lyrics have times already; expected plain text")
+    return [line for line in lines if line and not HEADING.fullmatch(line)]
 
 
 def _check_inside(path: Path, last: float, duration: float) -> None:

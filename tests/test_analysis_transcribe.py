@@ -66,6 +66,72 @@ def test_a_ctc_model_gives_words_with_times(wav2vec2, tmp_path):
     assert 0 <= line.start < line.end <= 8
 
 
+def test_a_ctc_model_aligns_a_text(wav2vec2, tmp_path):
+    song = write_wav(tmp_path / "song.wav", 0.1 * np.random.default_rng(0).standard_normal(30 * SR), SR)
+    first, second = Transcriber.load(str(wav2vec2)).align(song, heard(30.0), ["la la", "all"])
+    assert (first.text, second.text) == ("la la", "all") and len(first.words) == 2
+    assert 0 <= first.start < first.end <= second.start < second.end <= 30
+
+
+def test_the_analyze_command_aligns_plain_text(wav2vec2, tmp_path):
+    song = write_wav(tmp_path / "song.wav", 0.1 * np.random.default_rng(0).standard_normal(8 * SR), SR)
+    (tmp_path / "words.txt").write_text("[Chorus]\nla la\n\nall\n")
+    command = ["analyze", str(song), "--lyrics", str(tmp_path / "words.txt"), "--json", str(tmp_path / "heard.json")]
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code != 0 and "plain text has no times" in refused.output
+    result = CliRunner().invoke(app, [*command, "--transcribe", str(wav2vec2)])
+    assert result.exit_code == 0, result.output
+    lines = Analysis.load(tmp_path / "heard.json").lyrics
+    assert [line.text for line in lines] == ["la la", "all"] and all(line.words for line in lines)
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory):
+    """A tiny Whisper with random weights: what it writes down is nonsense, but its way through the house is real."""
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import (
+        GenerationConfig,
+        WhisperConfig,
+        WhisperFeatureExtractor,
+        WhisperForConditionalGeneration,
+        WhisperProcessor,
+        WhisperTokenizer,
+    )
+
+    folder = tmp_path_factory.mktemp("whisper")
+    letters = {letter: i for i, letter in enumerate(sorted(ByteLevel.alphabet()))}
+    tokenizer = WhisperTokenizer(vocab=letters, merges=[], unk_token="<|endoftext|>")
+    names = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|translate|>", "<|startofprev|>"]
+    names += ["<|nospeech|>", "<|notimestamps|>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": names})
+    tokenizer.add_tokens([f"<|{k * 0.02:.2f}|>" for k in range(1501)])
+    end, start, english, transcribe, translate, _, _, bare = tokenizer.convert_tokens_to_ids(names)
+    config = WhisperConfig(
+        vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_target_positions=40,
+        pad_token_id=end, bos_token_id=end, eos_token_id=end, decoder_start_token_id=start, num_mel_bins=80,
+    )  # fmt: skip
+    model = WhisperForConditionalGeneration(config)
+    model.generation_config = GenerationConfig(
+        eos_token_id=end, pad_token_id=end, decoder_start_token_id=start, no_timestamps_token_id=bare,
+        lang_to_id={"<|en|>": english}, task_to_id={"transcribe": transcribe, "translate": translate},
+        is_multilingual=True, max_length=20, return_timestamps=True, max_initial_timestamp_index=50,
+        prev_sot_token_id=start,
+    )  # fmt: skip
+    model.save_pretrained(folder)
+    WhisperProcessor(WhisperFeatureExtractor(), tokenizer).save_pretrained(folder)
+    return folder
+
+
+def test_a_whisper_is_heard_out(whisper, tmp_path):
+    song = write_wav(tmp_path / "song.wav", 0.1 * np.random.default_rng(0).standard_normal(8 * SR), SR)
+    writer = Transcriber.load(str(whisper))
+    lines = writer.transcribe(song, heard())
+    assert all(0 <= line.start < line.end <= 8 and line.text.strip() for line in lines)
+    with pytest.raises(InputError, match="not Whisper"):
+        writer.align(song, heard(), ["la"])
+
+
 def test_nothing_is_written_down_where_nobody_sings(wav2vec2, tmp_path):
     song = write_wav(tmp_path / "song.wav", 0.1 * np.random.default_rng(0).standard_normal(8 * SR), SR)
     assert Transcriber.load(str(wav2vec2)).transcribe(song, heard(voice=0.05)) == []

@@ -1,7 +1,7 @@
 import pytest
 
 from mv.errors import InputError
-from mv.lyrics import read_lyrics
+from mv.lyrics import plain_lines, read_lyrics
 from mv.schema import LyricLine
 
 
@@ -80,6 +80,14 @@ def test_broken_files_name_their_line(tmp_path, text, message):
 
 def test_plain_text_has_no_times(tmp_path):
     assert read(tmp_path, "So far away\nfrom home -> you\n") == []
+
+
+def test_plain_lines_are_those_that_are_sung(tmp_path):
+    (tmp_path / "words").write_text("[Verse 1]\nSo far away\n\n  from home  \n(solo)\n")
+    assert plain_lines(tmp_path / "words") == ["So far away", "from home"]
+    (tmp_path / "words").write_text("[00:10]far\n")
+    with pytest.raises(InputError, match="times already"):
+        plain_lines(tmp_path / "words")
 
 
 def test_lines_saved_before_there_were_word_times_can_be_read():

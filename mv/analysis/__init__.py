@@ -24,8 +24,8 @@ def analyze(song: str | Path, on_progress: Callable[[float, str], None] | None =
     on_progress(share 0..1, what is being done). The whole song is heard at 22 050 Hz, so memory stays small, but
     `duration` is that of the file: decoded samples / sample rate, exactly.
     """
-    from mv.analysis import beats, dynamics, features, mood, sections, voice
-    from mv.audio import mono, read_audio
+    from mv.analysis import beats, dynamics, features, mood, network, sections, voice
+    from mv.audio import read_audio
 
     report = on_progress or (lambda share, what: None)
 
@@ -33,25 +33,27 @@ def analyze(song: str | Path, on_progress: Callable[[float, str], None] | None =
     audio = read_audio(song, features.SR, lambda share: report(0.3 * share, "decoding"))
 
     report(0.3, "computing spectra")
-    heard = features.spectra(mono(audio))
+    heard = features.spectra(audio.samples)
 
-    report(0.55, "finding beats")
-    flux, activation = beats.onsets(heard)
-    found = beats.track(heard, flux, activation, audio.duration)
-
-    report(0.75, "listening for a voice")
+    report(0.55, "listening for a voice")
     singing, mouth = voice.singing(audio.samples)
+    title, duration, mended = audio.title, audio.duration, audio.notes
+    del audio  # of an hour the samples take most of the memory
+
+    report(0.75, "finding beats")
+    flux, activation = beats.onsets(heard)
+    found = beats.track(heard, flux, activation, duration, network.activations(network.load(), heard))
     curves = {**features.curves(heard, activation), "voice": singing, "mouth": mouth}
 
     report(0.9, "finding sections")
-    parts = sections.find_sections(heard, found, curves["energy"], singing, audio.duration)
+    parts = sections.find_sections(heard, found, curves["energy"], singing, duration)
     key = mood.find_key(heard)
     accents = dynamics.accents(dynamics.decompose(heard, found))
 
     report(1.0, "done")
     return Analysis(
-        title=audio.title,
-        duration=audio.duration,
+        title=title,
+        duration=duration,
         tempo=round(found.tempo, 3),
         tempo_confidence=round(found.confidence, 3),
         beats=_rounded(found.times),
@@ -59,12 +61,12 @@ def analyze(song: str | Path, on_progress: Callable[[float, str], None] | None =
         beat_confidence=_rounded(found.per_beat),
         sections=parts,
         events=dynamics.find_events(heard, found),
-        accents=_rounded(accents[accents < audio.duration]),
+        accents=_rounded(accents[accents < duration]),
         key=key.name,
         mood=mood.judge(found, key, curves, activation),
         feature_rate=features.FEATURE_RATE,
         features={name: _rounded(curves[name]) for name in CURVES},
-        notes=[*audio.notes, *_notes(found, curves)],
+        notes=[*mended, *_notes(found, curves)],
     )
 
 

@@ -1,4 +1,6 @@
-"""The bar pointer of Krebs, Böck and Widmer (ISMIR 2015) with one beat as its bar: activation → beats."""
+"""The bar pointer of Krebs, Böck and Widmer (ISMIR 2015) with one beat as its bar: activation → beats; beats → bars."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,6 +40,18 @@ def decode(likelihoods: np.ndarray, periods: np.ndarray, weights: np.ndarray) ->
     likelihoods (t, PARTS) in logarithms, periods (k,) whole audio frames, weights (k,) > 0. A state is (period,
     position); the period may change only where the pointer wraps.
     """
+    score, came_from = _search(likelihoods, periods, weights)
+    last = np.cumsum(periods) - 1
+    return _wraps(int(score.argmax()), came_from, last - periods + 1, last, np.repeat(np.arange(len(periods)), periods))
+
+
+def likelihood(likelihoods: np.ndarray, periods: np.ndarray) -> float:
+    """Of the best path with these periods, per audio frame."""
+    return float(_search(likelihoods, periods, np.ones(len(periods)))[0].max()) / len(likelihoods)
+
+
+def _search(likelihoods: np.ndarray, periods: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(states,) scores at the end, and for each frame (t, k) which period each one comes from at its wrap."""
     first = np.concatenate([[0], np.cumsum(periods)[:-1]])
     last = first + periods - 1
     change = np.exp(-STEADINESS * np.abs(periods[None, :] / periods[:, None] - 1))
@@ -54,7 +68,7 @@ def decode(likelihoods: np.ndarray, periods: np.ndarray, weights: np.ndarray) ->
         score[1:] = score[:-1].copy()
         score[first] = wrapped
         score += heard[part]
-    return _wraps(int(score.argmax()), came_from, first, last, np.repeat(columns, periods))
+    return score, came_from
 
 
 def _wraps(state: int, came_from: np.ndarray, first: np.ndarray, last: np.ndarray, column: np.ndarray) -> np.ndarray:
@@ -84,3 +98,30 @@ def on_peaks(frames: np.ndarray, activation: np.ndarray) -> np.ndarray:
     bend = y0 - 2 * y1 + y2
     shift = np.where(bend < 0, 0.5 * (y0 - y2) / np.where(bend < 0, bend, 1), 0)
     return np.where(around.max(1) > 0.15, peak + np.clip(shift, -0.5, 0.5), frames)
+
+
+@dataclass(frozen=True)
+class Count:
+    """positions (n,) 1..metre; score: the logarithm of how likely."""
+
+    positions: np.ndarray
+    score: float
+
+
+def count_bars(gain: np.ndarray, slip: float) -> Count:
+    """Viterbi over the place in the bar; gain (n, metre): what speaks for each place. A bar may break off at the price
+    of slip: a 2/4 bar, a missed beat."""
+    metre_beats = gain.shape[1]
+    score, came_from = np.full(metre_beats, -np.log(metre_beats)), np.zeros(gain.shape, int)
+    previous = (np.arange(metre_beats) - 1) % metre_beats
+    for i, row in enumerate(gain):
+        best = int(score.argmax())
+        slips = score[previous] < score[best] - slip
+        came_from[i] = np.where(slips, best, previous)
+        score = np.where(slips, score[best] - slip, score[previous]) + row
+    positions = np.empty(len(gain), int)
+    p = int(score.argmax())
+    likelihood = float(score[p])
+    for i in range(len(gain) - 1, -1, -1):
+        positions[i], p = p + 1, came_from[i, p]
+    return Count(positions, likelihood)

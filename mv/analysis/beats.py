@@ -1,4 +1,4 @@
-"""Tempo, beats and downbeats: onsets in four bands, the tempo that carries them, the path of a bar pointer.
+"""Beats and downbeats: onsets in four bands and what a network makes of the sound, the path of a bar pointer.
 
 The onsets are spectral flux with a maximum filter (Böck and Widmer, DAFx 2013), so vibrato does not count. Where in the
 beat the tracker sits and where the bars begin is decided in metre.py.
@@ -8,27 +8,32 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from mv.analysis import metre
-from mv.analysis.bar_pointer import decode, learned, on_off, on_peaks
-from mv.analysis.features import FRAME_RATE, N_BASS, N_MELS, Spectra
+from mv.analysis.bar_pointer import count_bars, decode, learned, likelihood, on_off, on_peaks
+from mv.analysis.features import BLOCK, FRAME_RATE, N_BASS, N_MELS, Spectra
+from mv.analysis.tempo import CHANCE, MAX_TEMPO, MIN_TEMPO, PLAIN, choose_tempo, preference, worth
 
-MIN_TEMPO, MAX_TEMPO = 52.0, 230.0
-FASTEST_CLICK = 208.0  # BPM: what metronomes go up to
-# Tempo people tap to, and how widely they differ, in octaves (after Moelants 2002).
-PREFERRED_TEMPO, TEMPO_SPREAD = 110.0, 0.75
 # The activation leads the played onset: the window already sees it coming. Seconds, measured on exact renders.
 LATENCY = 0.007
-# Onsets on the beats beyond those between them, in units of the activation: what the tracker finds in white noise by
-# choosing well, and what any drummer reaches. Confidence is 0 at the one, 1 at the other.
-CHANCE, PLAIN = 0.15, 0.5
 # Below this confidence a grid would be chance: eleven of twelve white noises score less, the bench songs about
 # 0.5 and more.
 LEAST_CONFIDENCE = 0.25
 INVENTED_TEMPO = 120.0
-# Price of a bar that breaks off, in standard deviations of what a beat tells about its place in the bar.
-SLIP = 25.0
+# Price of a bar that breaks off, in standard deviations of what a beat tells about its place in the bar; and in
+# log-odds where the network tells it.
+SLIP, HEARD_SLIP = 25.0, 10.0
+FASTEST, SLOWEST = 60 * FRAME_RATE / MAX_TEMPO, 60 * FRAME_RATE / MIN_TEMPO  # beat periods in audio frames
+LEVELS = (1.0, 1 / 2, 2 / 3, 3 / 2, 2.0)  # periods that are mistaken for each other
+# The network: what the onsets count beside it when the level is chosen (log-odds a second), the height of its beats
+# above what lies between them that is as sure as can be, the mean share of that below which it heard none, and the mean
+# height below which the onsets are asked first: of music like what it was trained on it is 0.5 and more.
+ONSETS_SHARE, CLEAR, LEAST_HEARD, HEARD_WELL = 3.0, 0.6, 0.2, 0.4
+# Beats in a bar, and the log-odds of a song to have so many. Bars of two: also against every beat, for the third beat
+# of four is nearly as strong as the first to the network; they must come out alike, not just similar.
+METRE_ODDS = {2: -3.0, 3: -1.0, 4: 0.0, 5: -2.0}
+ALIKE = 0.35
 BAND_WEIGHTS = np.array([1.2, 0.8, 1.0, 0.9])  # bass, low mids, mids, highs
 
 
@@ -50,25 +55,111 @@ class Beats:
         return self.times[self.positions == 1]
 
 
-def track(heard: Spectra, flux: np.ndarray, activation: np.ndarray, duration: float) -> Beats:
-    """flux, activation: of `onsets`; duration in seconds. Where no beat is found, an even grid with confidence 0."""
+def track(
+    heard: Spectra, flux: np.ndarray, activation: np.ndarray, duration: float, pulse: np.ndarray | None = None
+) -> Beats:
+    """flux, activation: of `onsets`; duration in seconds; pulse (2, t): of the network, None to do without it.
+
+    Where the network hardly hears the beats the onsets alone are asked; where no beat is found, an even grid with
+    confidence 0.
+    """
     sound = sounding_span(heard, duration)
     if sound is None:
         return even_grid(duration)
+    found = follow_pulse(pulse, heard, flux, activation, *sound) if pulse is not None else None
+    if found is None or near(pulse[0], found.times).mean() < HEARD_WELL:
+        found = follow_onsets(heard, flux, activation, *sound) or found
+    return found or even_grid(duration)
+
+
+def follow_pulse(
+    pulse: np.ndarray, heard: Spectra, flux: np.ndarray, activation: np.ndarray, start: float, end: float
+) -> Beats | None:
+    """pulse (2, t) 0..1: beat and downbeat per audio frame. None where hardly a beat is heard."""
+    periods = np.arange(int(np.ceil(FASTEST)), int(SLOWEST) + 1)
+    likelihoods = on_off(pulse[0])
+    frames = decode(likelihoods, periods, preference(60 * FRAME_RATE / periods))
+    if len(frames) < 4:
+        return None
+    period = float(np.median(np.diff(frames)))
+    ratio = choose_level(likelihoods, flux, activation, period)
+    if ratio != 1:
+        periods = periods[np.abs(np.log(periods / (ratio * period))) < np.log(1.4)]
+        frames = decode(likelihoods, periods, np.ones(len(periods)))
+    # The network tells which onset, the onset tells when.
+    frames = on_peaks(frames, pulse[0] * (0.2 + activation))
+    times = cover(one_grid(straighten(frames / FRAME_RATE - LATENCY)), start, end)
+    if len(times) < 4:
+        return None
+    middles = times + np.diff(times, append=2 * times[-1] - times[-2]) / 2
+    beat, down = (near(row, times) for row in pulse)
+    surety = np.clip((beat - near(pulse[0], middles)) / CLEAR, 0, 1)
+    confidence = float(surety.mean())
+    if confidence < LEAST_HEARD:
+        return None
+    times = np.round(times, 3)
+    tempo = 60 / float(np.median(np.diff(times)))
+    chance = np.clip(down / np.maximum(np.maximum(beat, down), 0.05), 0.02, 0.95)
+    rows = metre.channels(heard, flux, activation)
+    positions = heard_positions(chance, metre.at(rows, (times + LATENCY) * FRAME_RATE))
+    return Beats(times, positions, tempo, confidence, uniform_filter1d(surety, 9, mode="nearest"))
+
+
+def choose_level(likelihoods: np.ndarray, flux: np.ndarray, activation: np.ndarray, period: float) -> float:
+    """One of LEVELS: by how much the period (audio frames) the network follows best is to be multiplied.
+
+    Half and double time often look alike to the network; then the onsets of a minute from the middle decide.
+    """
+    middle, reach = len(likelihoods) // 2, int(30 * FRAME_RATE)
+    excerpt = slice(max(0, middle - reach), middle + reach)
+    levels = np.array([level for level in LEVELS if FASTEST <= level * period <= SLOWEST])
+    heard = []
+    for level in levels:
+        low, high = (np.clip(level * period * bend, FASTEST, SLOWEST) for bend in (1 / 1.3, 1.3))
+        heard.append(likelihood(likelihoods[excerpt], np.arange(int(np.ceil(low)), int(high) + 1)) * FRAME_RATE)
+    onsets = np.log(worth(flux[:, excerpt], activation[excerpt], levels * period))
+    return float(levels[int(np.argmax(np.array(heard) + ONSETS_SHARE * onsets))])
+
+
+def near(row: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """(n,): the largest value of row (t,) within 35 ms of times (n,) in seconds."""
+    frames = np.clip(np.round((times + LATENCY) * FRAME_RATE).astype(int), 0, len(row) - 1)
+    return maximum_filter1d(row, 7)[frames]
+
+
+def heard_positions(down: np.ndarray, on: np.ndarray) -> np.ndarray:
+    """(n,) 1..metre: bars of the length that makes the downbeats likeliest.
+
+    down (n,): the network's chance that a beat is one; on (c, n): `metre.channels` on the beats, which counts alike.
+    """
+    best, positions = -np.inf, None
+    for beats_in_bar, rarity in METRE_ODDS.items():
+        gain = np.tile(np.log(1 - down)[:, None], beats_in_bar)
+        gain[:, 0] = np.log(down)
+        onsets = metre.places(on, beats_in_bar)
+        count = count_bars(gain + onsets / max(float(onsets.std()), 1e-6), HEARD_SLIP)
+        score = count.score + rarity - ALIKE * len(down) * (beats_in_bar == 2)
+        if score > best:
+            best, positions = score, count.positions
+    return positions
+
+
+def follow_onsets(heard: Spectra, flux: np.ndarray, activation: np.ndarray, start: float, end: float) -> Beats | None:
+    """By the onsets alone; None where no beat is found."""
     periods, weights, confidence = choose_tempo(flux, activation)
     if confidence < LEAST_CONFIDENCE:
-        return even_grid(duration)
+        return None
     frames = on_peaks(decode(on_off(activation), periods, weights), activation)
     if len(frames) < 4:
-        return even_grid(duration)
+        return None
     rows = metre.channels(heard, flux, activation)
     phase = metre.off_beat(rows, frames)
     if phase:
         aside = frames + phase * np.diff(frames, append=2 * frames[-1] - frames[-2])
         frames = on_peaks(decode(learned(flux, aside), periods, weights), activation)
-    times = cover(one_grid(straighten(frames / FRAME_RATE - LATENCY)), *sound)
+    times = cover(one_grid(straighten(frames / FRAME_RATE - LATENCY)), start, end)
     if len(times) < 4:
-        return even_grid(duration)
+        return None
     tempo = 60 / float(np.median(np.diff(times)))
     times = np.round(times, 3)  # the analysis keeps milliseconds; sections start on the very same numbers
     return Beats(times, bar_positions(times, rows), tempo, confidence, per_beat(times, activation))
@@ -126,13 +217,17 @@ def cover(times: np.ndarray, start: float, end: float) -> np.ndarray:
 
 def onsets(heard: Spectra) -> tuple[np.ndarray, np.ndarray]:
     """Spectral flux in four bands (4, t), locally normalised, and their sum as activation (t,) in 0..1."""
-    bands = np.hstack([4 * heard.bass / _peak(heard.bass), 4 * heard.mel / _peak(heard.mel)])
-    bands = np.log1p(100 * bands)
-    lag = 2
-    rise = np.zeros_like(bands)
-    rise[lag:] = np.maximum(0, bands[lag:] - maximum_filter1d(bands, 3, axis=1)[:-lag])
     edges = [0, N_BASS, *(N_BASS + np.searchsorted(_mel_centres(), [400, 2500])), N_BASS + N_MELS]
-    flux = np.stack([_stand_out(rise[:, a:b].mean(1)) for a, b in pairwise(edges)])
+    gains = 400 / _peak(heard.bass), 400 / _peak(heard.mel)
+    lag, rises = 2, np.zeros((len(edges) - 1, len(heard)))
+    for start in range(0, len(heard), BLOCK):  # a block at a time: memory does not grow with the song
+        before = max(0, start - lag)
+        here = slice(before, start + BLOCK)
+        bands = np.log1p(np.hstack([gains[0] * heard.bass[here], gains[1] * heard.mel[here]]))
+        rise = np.maximum(0, bands[lag:] - maximum_filter1d(bands, 3, axis=1)[:-lag])
+        means = [rise[:, a:b].mean(1) for a, b in pairwise(edges)]
+        rises[:, before + lag : start + BLOCK] = means
+    flux = np.stack([_stand_out(rise) for rise in rises])
     total = BAND_WEIGHTS @ flux
     return flux, np.clip(total / max(np.percentile(total, 97), 1e-6), 0, 1)
 
@@ -151,115 +246,6 @@ def _stand_out(flux: np.ndarray) -> np.ndarray:
     """Above the quarter second around it, in units of the four seconds around it: quiet passages count as well."""
     around = uniform_filter1d(flux, int(4 * FRAME_RATE))
     return np.maximum(0, flux - uniform_filter1d(flux, int(0.25 * FRAME_RATE))) / (around + 0.25 * flux.mean() + 1e-6)
-
-
-# ---------------------------------------------------------------- tempo
-
-
-def choose_tempo(flux: np.ndarray, activation: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Beat periods in audio frames the tracker may use, how likely each is, and the confidence 0..1.
-
-    Periodicity alone confuses a tempo with 2/3, 3/2 or twice of it. So the best few are tried on four minutes from the
-    middle, and the one wins whose beats carry the onsets while the thirds and quarters between them do not.
-    """
-    tempos = np.geomspace(MIN_TEMPO, MAX_TEMPO, 600)
-    periods = 60 * FRAME_RATE / tempos
-    score = periodicity(flux, activation, periods)
-    middle, reach = len(activation) // 2, int(120 * FRAME_RATE)
-    excerpt = slice(max(0, middle - reach), middle + reach)
-    best, best_worth, confidence = periods[int(np.argmax(score))], -1.0, 0.0
-    for i in _peaks(score)[:6]:
-        carried = carries_onsets(flux[:, excerpt], activation[excerpt], periods[i])
-        worth = carried.total * _preference(tempos[i]) * np.sqrt(score[i] / score.max())
-        if worth > best_worth:
-            best, best_worth, confidence = periods[i], worth, carried.confidence
-    if every_half_alike(flux[:, excerpt], activation[excerpt], best / 2):
-        best /= 2
-    span = np.arange(int(np.floor(best / 1.15)), int(np.ceil(best * 1.15)) + 1)
-    weights = np.interp(-span, -periods, score) * np.exp(-0.5 * (np.log2(span / best) / 0.15) ** 2)
-    return span, np.maximum(weights / score.max(), 1e-3), confidence
-
-
-def _peaks(score: np.ndarray) -> list[int]:
-    inner = np.flatnonzero((score[1:-1] >= score[:-2]) & (score[1:-1] > score[2:])) + 1
-    return sorted(inner, key=lambda i: -score[i]) or [int(np.argmax(score))]
-
-
-def _preference(tempo: np.ndarray | float) -> np.ndarray | float:
-    return np.exp(-0.5 * (np.log2(tempo / PREFERRED_TEMPO) / TEMPO_SPREAD) ** 2)
-
-
-def periodicity(flux: np.ndarray, activation: np.ndarray, periods: np.ndarray) -> np.ndarray:
-    """How well each beat period (in audio frames) repeats, at the beat and at one and two bars of 4/4 or 3/4."""
-    lags = int(16 * FRAME_RATE)
-    correlation = sum(_autocorrelation(band, lags) for band in flux) + 2 * _autocorrelation(activation, lags)
-    near = maximum_filter1d(correlation / max(correlation[0], 1e-9), 5)
-
-    def at(beats: int) -> np.ndarray:
-        return np.interp(beats * periods, np.arange(lags), near, right=0)
-
-    four = at(1) + 0.4 * at(2) + 1.2 * at(4) + at(8)
-    three = at(1) + 0.12 * at(2) + 1.2 * at(3) + at(6) - 0.1
-    score = np.maximum(four, three)
-    return (score - score.min() + 1e-6) * _preference(60 * FRAME_RATE / periods)
-
-
-def _autocorrelation(x: np.ndarray, lags: int) -> np.ndarray:
-    """Mean over half-overlapping windows of so many audio frames; each window counts alike."""
-    x = gaussian_filter1d(x, 1.0)
-    x = np.pad(x, (0, max(0, lags - len(x))))
-    total = np.zeros(lags)
-    for start in range(0, len(x) - lags + 1, lags // 2):
-        piece = x[start : start + lags]
-        spectrum = np.fft.rfft((piece - piece.mean()) * np.hanning(lags), 2 * lags)
-        correlation = np.fft.irfft(np.abs(spectrum) ** 2)[:lags]
-        total += correlation / (correlation[0] + 1e-9)
-    return total / max(total[0], 1e-9)
-
-
-@dataclass(frozen=True)
-class Carried:
-    total: float
-    confidence: float
-
-
-def carries_onsets(flux: np.ndarray, activation: np.ndarray, period: float) -> Carried:
-    """How much more happens on the beats of this period than on their thirds and quarters. Bass counts extra: kicks."""
-    span = np.arange(int(np.floor(period / 1.1)), int(np.ceil(period * 1.1)) + 1)
-    beats = decode(on_off(activation), span, np.ones(len(span)))
-    if len(beats) < 4:
-        return Carried(0.0, 0.0)
-    gaps = np.diff(beats)
-    bass = flux[0] / max(flux[0].std(), 1e-6)
-    on = _near(activation, beats)
-    between = [_near(activation, np.concatenate([beats[:-1] + a * gaps, beats[1:] - a * gaps])) for a in (1 / 3, 1 / 4)]
-    confidence = np.clip((on - max(between) - CHANCE) / (PLAIN - CHANCE), 0, 1)
-    return Carried(max(on + 0.1 * _near(bass, beats) - max(between), 0.0), float(confidence))
-
-
-def every_half_alike(flux: np.ndarray, activation: np.ndarray, period: float) -> bool:
-    """Whether beats of this period (audio frames) are all alike and nothing at all happens between them.
-
-    That is a plain fast click. In music there is always something on the halves, thirds or quarters, or, as with a
-    hi-hat between kicks, every other beat sounds in other bands.
-    """
-    if period < 60 * FRAME_RATE / FASTEST_CLICK:
-        return False
-    span = np.arange(int(np.floor(period / 1.1)), int(np.ceil(period * 1.1)) + 1)
-    beats = decode(on_off(activation), span, np.ones(len(span)))
-    if len(beats) < 8:
-        return False
-    even, odd = _near(activation, beats[::2]), _near(activation, beats[1::2])
-    gaps = np.diff(beats)
-    between = max(_near(activation, beats[:-1] + share * gaps) for share in (1 / 3, 1 / 2, 2 / 3))
-    one, other = (np.array([_near(band, half) for band in flux]) for half in (beats[::2], beats[1::2]))
-    alike = one @ other / (np.linalg.norm(one) * np.linalg.norm(other) + 1e-9)
-    return between < 0.03 and min(even, odd) > 0.9 * max(even, odd) and alike > 0.9
-
-
-def _near(x: np.ndarray, frames: np.ndarray) -> float:
-    """Mean of x at the frames, the largest value within 2 audio frames of each."""
-    return float(maximum_filter1d(x, 5)[np.clip(frames.astype(int), 0, len(x) - 1)].mean())
 
 
 # ---------------------------------------------------------------- beats
@@ -315,30 +301,11 @@ def bar_positions(times: np.ndarray, rows: np.ndarray) -> np.ndarray:
     on = metre.at(rows, (times + LATENCY) * FRAME_RATE)
     beats_in_bar = metre.find_bar(on)
     gain = metre.places(on, beats_in_bar)
-    return _count_bars(gain / max(float(gain.std()), 1e-6))
+    return count_bars(gain / max(float(gain.std()), 1e-6), SLIP).positions
 
 
 def mean_between(x: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Mean rows of x between successive edges (fractional row numbers): (len(edges) - 1, columns)."""
     edges = np.clip(np.round(edges).astype(int), 0, len(x) - 1)
-    total = np.vstack([np.zeros(x.shape[1]), np.cumsum(x, axis=0, dtype=np.float64)])
     stops = np.minimum(np.maximum(edges[1:], edges[:-1] + 1), len(x))
-    return (total[stops] - total[edges[:-1]]) / (stops - edges[:-1])[:, None]
-
-
-def _count_bars(gain: np.ndarray) -> np.ndarray:
-    """Viterbi over the place in the bar; gain (n, metre): what speaks for each place. A bar may break off at a price:
-    a 2/4 bar, a missed beat."""
-    metre_beats = gain.shape[1]
-    score, came_from = np.zeros(metre_beats), np.zeros(gain.shape, int)
-    previous = (np.arange(metre_beats) - 1) % metre_beats
-    for i, row in enumerate(gain):
-        best = int(score.argmax())
-        slips = score[previous] < score[best] - SLIP
-        came_from[i] = np.where(slips, best, previous)
-        score = np.where(slips, score[best] - SLIP, score[previous]) + row
-    positions = np.empty(len(gain), int)
-    p = int(score.argmax())
-    for i in range(len(gain) - 1, -1, -1):
-        positions[i], p = p + 1, came_from[i, p]
-    return positions
+    return np.array([x[start:stop].mean(0, dtype=np.float64) for start, stop in zip(edges[:-1], stops)])

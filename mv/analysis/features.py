@@ -41,7 +41,7 @@ class Spectra:
 
 
 def spectra(y: np.ndarray) -> Spectra:
-    """y (n,) at SR; returns 1 + n // HOP audio frames."""
+    """y (n,) or (n, channels), whose mean is heard, at SR; returns 1 + n // HOP audio frames."""
     import librosa
 
     mel = librosa.filters.mel(sr=SR, n_fft=N_FFT, n_mels=N_MELS, fmin=30, fmax=10000).T
@@ -49,23 +49,28 @@ def spectra(y: np.ndarray) -> Spectra:
     # Chords live in the middle octaves; a Gaussian over octaves keeps drums and hiss out.
     chroma = librosa.filters.chroma(sr=SR, n_fft=N_FFT_TONAL, ctroct=4.5, octwidth=1.5, tuning=tuning(y)).T
     bands = _band_masks()
-    parts = []
-    for start in range(0, 1 + len(y) // HOP, BLOCK):
-        short = magnitudes(y, start, N_FFT)
-        tonal = magnitudes(y, start, N_FFT_TONAL)
-        parts.append((tonal @ bass, short @ mel, short**2 @ bands, tonal[::CHROMA_HOP] ** 2 @ chroma))
-    return Spectra(*(np.concatenate(part).astype(np.float32) for part in zip(*parts)))
+    t = 1 + len(y) // HOP
+    rows = (t, t, t, -(-t // CHROMA_HOP))
+    heard = Spectra(*(np.empty((n, x.shape[1]), np.float32) for n, x in zip(rows, (bass, mel, bands, chroma))))
+    for start in range(0, t, BLOCK):
+        here, coarse = slice(start, start + BLOCK), slice(start // CHROMA_HOP, (start + BLOCK) // CHROMA_HOP)
+        short, tonal = magnitudes(y, start, N_FFT), magnitudes(y, start, N_FFT_TONAL)
+        heard.bass[here], heard.mel[here], heard.power[here] = tonal @ bass, short @ mel, short**2 @ bands
+        heard.chroma[coarse] = tonal[::CHROMA_HOP] ** 2 @ chroma
+    return heard
 
 
 def magnitudes(y: np.ndarray, start: int, n_fft: int, hop_length: int = HOP) -> np.ndarray:
-    """Up to BLOCK rows (frames, 1 + n_fft // 2) of |STFT| from audio frame `start` on, Hann window.
+    """Up to BLOCK rows (frames, 1 + n_fft // 2) of |STFT| from audio frame `start` on, Hann window; y as in `spectra`.
 
     Scaled so that a sine of amplitude 1 has magnitude 0.5 at its peak, whatever n_fft is.
     """
     stop = min(start + BLOCK, 1 + len(y) // hop_length)
     first = start * hop_length - n_fft // 2
     last = (stop - 1) * hop_length + n_fft // 2
-    piece = np.pad(y[max(first, 0) : last], (max(-first, 0), max(last - len(y), 0)))
+    piece = y[max(first, 0) : last]
+    piece = piece if piece.ndim == 1 else piece.mean(1)
+    piece = np.pad(piece, (max(-first, 0), max(last - len(y), 0)))
     window = np.hanning(n_fft + 1)[:-1].astype(np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(piece, n_fft)[::hop_length] * (window / window.sum())
     return np.abs(fft.rfft(frames, axis=1))

@@ -1,7 +1,7 @@
 """Where in its beat the tracker sits, and how many beats make a bar: what happens on, between and across the beats.
 
 Both are conditional logistic regressions, one winner per song, fitted on composed music where every beat is known:
-`python -m mv train beats`. The tempo is not chosen so: fitted on such music it got worse on real recordings.
+`python -m mv train metre`. The tempo is not chosen so: fitted on such music it got worse on real recordings.
 """
 
 import json

@@ -18,6 +18,9 @@ from mv.schema import Section
 
 MIN_SECONDS = 5.0
 MAX_BARS = 40
+# Likeness is a table of all bars by all bars. Above so many (twenty minutes at 120 beats a minute), two or four or
+# more of them count as one.
+MOST_BARS = 600
 # What a section of so many bars costs: four, eight, sixteen are the usual lengths. Multiples of 4 beat other lengths.
 USUAL = {4: 0.15, 8: 0.0, 12: 0.15, 16: 0.05, 20: 0.25, 24: 0.2, 32: 0.25}
 UNUSUAL_EVEN, UNUSUAL_ODD, TOO_SHORT = 0.35, 0.5, 1.2
@@ -70,7 +73,9 @@ def _mean_over(curve: np.ndarray, start: float, end: float) -> float:
 
 def listen_in_bars(heard: Spectra, beats: Beats, duration: float) -> Bars:
     downbeats = beats.downbeats
-    edges = np.append(downbeats[downbeats < duration - 0.5], duration)
+    downbeats = downbeats[downbeats < duration - 0.5]
+    grain = 1 << max(0, int(np.ceil(np.log2(max(len(downbeats), 1) / MOST_BARS))))
+    edges = np.append(downbeats[::grain], duration)
     if len(edges) < 2:
         edges = np.array([0.0, duration])
     halves = np.sort(np.concatenate([edges, (edges[:-1] + edges[1:]) / 2]))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mv.analysis.align import Letters, align
 from mv.errors import InputError
 from mv.schema import Analysis, LyricLine, LyricWord
 
@@ -64,6 +65,32 @@ class Transcriber:
             wishes |= {"chunk_length_s": CTC_WINDOW, "stride_length_s": CTC_WINDOW / 6}
         heard = self._pipeline({"raw": y, "sampling_rate": SR}, **wishes)
         return as_lines(heard["chunks"], analysis)
+
+    def align(self, song: str | Path, analysis: Analysis, lines: list[str]) -> list[LyricLine]:
+        """When the lines of a known text are sung, and each of their words. Raises AudioError, InputError."""
+        from mv.audio import mono, read_audio
+
+        if self._whisper:
+            raise InputError("lyrics: a CTC model such as facebook/wav2vec2-base-960h can align them, not Whisper")
+        return align(lines, self._letters(mono(read_audio(song, SR))), analysis)
+
+    def _letters(self, y: np.ndarray) -> Letters:
+        """What the CTC model hears in y (n,) at SR, in windows that overlap: memory does not grow with the song."""
+        import torch
+
+        model, tokenizer = self._pipeline.model, self._pipeline.tokenizer
+        hop = model.config.inputs_to_logits_ratio
+        core, margin = (int(seconds * SR / hop) for seconds in (CTC_WINDOW, CTC_WINDOW / 6))
+        parts = []
+        for start in range(0, len(y) // hop, core):
+            first = max(0, start - margin)
+            piece = y[first * hop : (start + core + margin) * hop]
+            piece = np.pad(piece, (0, max(0, 2 * hop - len(piece))))
+            given = self._pipeline.feature_extractor(piece, sampling_rate=SR, return_tensors="pt")
+            with torch.inference_mode():
+                heard = model(given.input_values).logits[0].log_softmax(-1).numpy()
+            parts.append(heard[start - first : start - first + core])
+        return Letters(np.concatenate(parts), SR / hop, tokenizer.pad_token_id, tokenizer.get_vocab())
 
     def _unit(self) -> str | bool:
         """Words where the model can time them; a Whisper without alignment heads only times phrases."""

@@ -15,7 +15,7 @@ from torch import nn
 from mv.model.autoencoder import GROUP, MVAutoencoder
 from mv.train.data import ASPECTS, sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule, launch
-from mv.world.render import layout
+from mv.world.render import figure_layout
 
 CROP = 192  # pixels: 12×12 latents
 STILL = 0.3  # share of crops that begin a shot: their first group is one frame four times
@@ -166,7 +166,7 @@ class ShotPool:
         aspect = str(rng.choice(list(ASPECTS), p=[0.8, 0.1, 0.1]))
         clip = sample_clip(rng, self.num_frames, aspect)
         width, height = clip.size
-        maps = layout(clip.directions, clip.path, clip.audio, width // 8, height // 8)
+        maps = figure_layout(clip.directions, clip.path, clip.audio, width // 8, height // 8)
         return clip.frames(), 1 + FACE_WEIGHT * maps[:, HEAD_MARK]
 
     def crops(self, rng: np.random.Generator, batch: int) -> tuple[torch.Tensor, torch.Tensor]:

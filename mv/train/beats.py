@@ -1,4 +1,4 @@
-"""The weights by which the analysis finds the phase of the beat and the bars, fitted on composed music.
+"""The weights by which the analysis without its network finds the phase of the beat and the bars, from composed music.
 
 The weights are shipped, so everything they are made from is free to use: notes and plain sounds come from our own code
 (Apache-2.0), the others from FluidR3_GM (MIT, Frank Wen; Debian's fluid-soundfont-gm). Other soundfonts, often GPL or
@@ -24,7 +24,8 @@ from mv.train.orchestra import PLAIN, instruments, play, recording
 
 FIRST_SEED = 20000  # pieces below are kept for measuring, see bench/listening.py
 SECONDS = 36.0  # of a piece
-LICENCES = {PLAIN: "Apache-2.0", "FluidR3_GM": "MIT"}  # of the sounds that weights may be fitted on
+# Of the sounds that weights may be fitted on.
+LICENCES = {PLAIN: "Apache-2.0", "FluidR3_GM": "MIT", "MuseScore_General_Full": "MIT"}
 CLICKED = ("2/4", "3/4", "4/4", "5/4")
 TOLERANCE = 0.07  # seconds by which a right beat may miss
 RIGHT = 0.8  # F measure from which beats are the true ones

@@ -53,9 +53,10 @@ def transformer(
 ):
     """3. The transformer and its text encoder, by flow matching."""
     from mv.train.loop import Schedule
-    from mv.train.transformer import Course, train_transformer
+    from mv.train.transformer import Course, Diet, train_transformer
 
-    train_transformer(Course(run, folder, Schedule(steps, 60, decay_steps), minutes, start), processes)
+    diet = Diet() if start is None else Diet(image_share=(0.3, 0.15))  # a trained model knows the looks
+    train_transformer(Course(run, folder, Schedule(steps, 60, decay_steps), minutes, start, diet), processes)
 
 
 @app.command()
@@ -124,11 +125,33 @@ def card(model: str = "mv-mini", target: Path = Path("assets/models/mv-mini"), r
 
 @app.command()
 def beats(
+    pieces: Annotated[int, typer.Option(help="to compose, play and learn from; about two seconds each")] = 400,
+    steps: int = 1200,
+    decay_steps: int = 400,
+    minutes: float = Minutes,
+    run: Path = RUNS / "beats",
+    target: Path = Path("assets/models/beats"),
+):
+    """The listener's beat network, from composed music; apart from the other commands."""
+    from mv.train.beat_network import Course, train, write_network
+    from mv.train.beats import licensed_instruments
+    from mv.train.loop import Schedule
+    from mv.train.pieces import FIRST_SEED, compose_lessons
+
+    seeds = range(FIRST_SEED, FIRST_SEED + pieces)
+    say = lambda done: typer.echo(f"\rpieces: {done}", nl=False)
+    files = compose_lessons(run / "pieces", seeds, licensed_instruments(), say)
+    write_network(train(Course(run, Schedule(steps, 50, decay_steps), minutes), files), target)
+    typer.echo(f"\nnetwork: {target}")
+
+
+@app.command()
+def metre(
     pieces: Annotated[int, typer.Option(help="to compose, play and learn from; about two seconds each")] = 200,
-    folder: Path = RUNS / "beats",
+    folder: Path = RUNS / "metre",
     target: Path = Path("mv/analysis/metre.json"),
 ):
-    """The listener's weights for off-beats and bars, from composed music; apart from the other commands."""
+    """The weights for off-beats and bars of the listener without a network, from composed music."""
     from mv.train.beats import compose_lessons, fit, write_weights
 
     lessons = compose_lessons(folder, pieces, lambda done: typer.echo(f"\rpieces: {done}", nl=False))

@@ -12,6 +12,8 @@ import numpy as np
 BASS, CHORDS, PAD, LEAD, DRUMS = 0, 1, 2, 3, 9  # MIDI channels
 KICK, RIM, SNARE, CLAP, CLOSED_HAT, PEDAL_HAT, OPEN_HAT = 36, 37, 38, 39, 42, 44, 46
 LOW_TOM, MID_TOM, HIGH_TOM, CRASH, RIDE, TAMBOURINE, SHAKER = 43, 47, 50, 49, 51, 54, 70
+PERCUSSION = (54, 56, 60, 61, 62, 63, 64, 65, 67, 69, 70, 75, 76)  # bells, congas, blocks: what decorates a groove
+VOICES = (52, 53, 54, 85)  # programs that come near to singing
 MAJOR, MINOR, DORIAN = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10)
 PROGRESSIONS = (
     (0, 4, 5, 3), (0, 3, 4, 3), (5, 3, 0, 4), (0, 5, 3, 4), (0, 3, 0, 4), (1, 4, 0, 0), (0, 6, 5, 4), (0, 2, 3, 4),
@@ -31,13 +33,14 @@ class Metre:
     back: tuple[int, ...]
 
 
-# In 6/8 the beat is the dotted quarter.
+# In 6/8 and 12/8 the beat is the dotted quarter.
 METRES = {
     "4/4": Metre(4, 2, (0, 2), (1, 3)),
     "3/4": Metre(3, 2, (0,), (1, 2)),
     "2/4": Metre(2, 2, (0,), (1,)),
     "6/8": Metre(2, 3, (0,), (1,)),
     "5/4": Metre(5, 2, (0, 3), (2, 4)),
+    "12/8": Metre(4, 3, (0, 2), (1, 3)),
 }
 
 
@@ -84,30 +87,36 @@ class Style:
     bass_programs: tuple[int, ...] = (33, 34, 38)
     swing: tuple[float, float] = (0.5, 0.5)
     push: float = 0.0  # chance that a bar's chord comes half a beat early
+    kits: tuple[int, ...] = (0, 8, 16)  # General MIDI drum kits
+    sung: float = 0.4  # chance that the lead sounds and is timed as a singer is
     curves: tuple[str, ...] = ("steady", "steady", "steady", "drift", "ramp", "steps")
 
 
 FOLK, ORCHESTRA, GUITARS, SYNTHS = (24, 25, 105, 21), (48, 40, 45, 6, 0), (29, 30, 30), (81, 50, 90, 62)
 STYLES = {
-    "rock": Style((90, 165), ("4/4",), ("backbeat",), ("eighths", "roots"), ("strum", "palm", "eighths"),
+    "rock": Style((90, 165), ("4/4",), ("backbeat", "backbeat", "machine"), ("eighths", "roots", "riff"),
+                  ("strum", "palm", "eighths", "riff"),
                   GUITARS, (30, 29), push=0.2),
-    "metal": Style((110, 212), ("4/4",), ("double kick", "blast", "backbeat"), ("eighths", "sixteenths"),
-                   ("palm", "gallop"), (30, 30, 29), (30, 81), (34, 33), push=0.05),
+    "metal": Style((110, 212), ("4/4",), ("double kick", "blast", "backbeat", "half double", "machine"),
+                   ("eighths", "sixteenths", "riff"), ("palm", "gallop", "riff"), (30, 30, 29), (30, 81), (34, 33),
+                   push=0.05),
     "punk": Style((150, 212), ("4/4",), ("skank", "backbeat"), ("eighths",), ("eighths", "palm"), GUITARS, (30,)),
-    "pop": Style((76, 130), ("4/4",), ("backbeat", "syncopated"), ("syncopated", "roots"),
-                 ("quarters", "stabs", "strum", "arpeggio"), (0, 4, 25, 27), (53, 54, 73, 80), push=0.35),
+    "pop": Style((76, 130), ("4/4",), ("backbeat", "syncopated", "machine"),
+                 ("syncopated", "roots"), ("quarters", "stabs", "strum", "arpeggio"), (0, 4, 25, 27),
+                 (53, 54, 73, 80), push=0.35),
     "dance": Style((116, 146), ("4/4",), ("four",), ("off-beat", "eighths", "syncopated"),
-                   ("stabs", "arpeggio", "held"), SYNTHS, (81, 80), (38, 39), curves=("steady",)),
-    "hip-hop": Style((80, 104), ("4/4",), ("syncopated", "backbeat"), ("syncopated", "held"), ("stabs", "held"),
-                     (4, 5, 48, 11), swing=(0.5, 0.6), curves=("steady",)),
-    "drum and bass": Style((160, 178), ("4/4",), ("break",), ("held", "syncopated"), ("held", "stabs"), SYNTHS,
-                           (81, 73), (38, 39), curves=("steady",)),
-    "reggae": Style((66, 92), ("4/4",), ("one drop", "backbeat"), ("syncopated", "roots"), ("off-beat",),
-                    (16, 27, 28), swing=(0.5, 0.58)),
+                   ("stabs", "arpeggio", "held", "cross"), SYNTHS, (81, 80), (38, 39), curves=("steady",),
+                   kits=(24, 25)),
+    "hip-hop": Style((80, 104), ("4/4",), ("syncopated", "backbeat", "machine"), ("syncopated", "held"),
+                     ("stabs", "held"), (4, 5, 48, 11), swing=(0.5, 0.6), curves=("steady",), kits=(0, 24, 25)),
+    "drum and bass": Style((160, 178), ("4/4",), ("break",), ("held", "syncopated"), ("held", "stabs", "cross"), SYNTHS,
+                           (81, 73), (38, 39), curves=("steady",), kits=(0, 24)),
+    "reggae": Style((66, 92), ("4/4",), ("one drop", "one drop", "steppers", "backbeat"),
+                    ("syncopated", "roots"), ("off-beat",), (16, 27, 28), swing=(0.5, 0.58)),
     "funk": Style((92, 118), ("4/4",), ("syncopated", "break"), ("syncopated",), ("stabs", "off-beat"),
                   (28, 4, 16, 61), (65, 56), (36, 33), swing=(0.5, 0.56)),
     "swing": Style((105, 205), ("4/4", "4/4", "3/4"), ("ride",), ("walking",), ("stabs", "off-beat"), (0, 26, 11),
-                   (66, 56, 71), (32,), (0.6, 0.67), push=0.2),
+                   (66, 56, 71), (32,), (0.6, 0.67), push=0.2, kits=(32, 40)),
     "shuffle": Style((80, 140), ("4/4",), ("backbeat",), ("eighths", "walking"), ("eighths", "strum"), (26, 29, 16),
                      (22, 29, 65), swing=(0.62, 0.67)),
     "waltz": Style((84, 180), ("3/4",), ("waltz", "none"), ("roots",), ("oom-pah", "quarters"), (0, 21, 48),
@@ -127,20 +136,41 @@ STYLES = {
     "jig": Style((96, 126), ("6/8",), ("none", "backbeat"), ("roots",), ("oom-pah", "strum"), FOLK, (110, 73, 75),
                  (32,)),
     "bossa": Style((112, 150), ("4/4",), ("clave",), ("roots", "syncopated"), ("stabs", "off-beat"), (24, 26, 4),
-                   (73, 66, 11), (32,), push=0.3),
+                   (73, 66, 11), (32,), push=0.3, kits=(32, 40)),
     "latin": Style((88, 124), ("4/4",), ("clave", "syncopated"), ("syncopated",), ("stabs", "strum"), (0, 24, 61),
                    (56, 73), push=0.4),
     "ambient": Style((60, 96), ("4/4",), ("none",), ("held", "none"), ("held", "held", "arpeggio"), (89, 91, 95, 48),
                      (73, 88, 52), curves=("steady", "steady", "drift")),
     "orchestra": Style((68, 150), ("4/4", "3/4", "4/4", "2/4"), ("none", "none", "toms", "march"), ("roots", "eighths"),
                        ("eighths", "arpeggio", "quarters", "oom-pah"), ORCHESTRA, (40, 60, 73, 68), (43, 32),
-                       curves=("steady", "drift", "ramp", "rubato")),
+                       curves=("steady", "drift", "ramp", "rubato"), kits=(48,), sung=0.1),
     "game": Style((100, 172), ("4/4", "4/4", "3/4"), ("backbeat", "none", "four"), ("eighths", "octaves"),
-                  ("arpeggio", "arpeggio", "stabs"), (80, 81, 6, 12), (80, 81, 79), (38, 39), curves=("steady",)),
+                  ("arpeggio", "arpeggio", "stabs", "cross"), (80, 81, 6, 12), (80, 81, 79), (38, 39),
+                  curves=("steady",), kits=(0, 24, 25), sung=0.0),
     "folk": Style((88, 140), ("4/4", "3/4", "2/4"), ("none", "tambourine"), ("roots", "none"), ("strum", "oom-pah"),
                   FOLK, (73, 110, 22), (32,), (0.5, 0.56), curves=("steady", "drift", "ramp")),
-    "breakdown": Style((108, 152), ("4/4",), ("toms", "half"), ("held", "sixteenths"), ("palm", "held"), (30, 30, 29),
-                       (30, 81), (34,)),
+    "breakdown": Style((108, 152), ("4/4",), ("toms", "half", "half double"), ("held", "sixteenths", "riff"),
+                       ("palm", "held", "riff"), (30, 30, 29), (30, 81), (34,)),
+    "slow blues": Style((58, 92), ("12/8",), ("backbeat",), ("roots", "eighths"), ("eighths", "stabs", "quarters"),
+                        (26, 16, 0, 29), (29, 22, 65), (33, 32), curves=("steady", "drift")),
+    "doo-wop": Style((60, 96), ("12/8",), ("backbeat", "none"), ("roots", "held"), ("eighths", "arpeggio"),
+                     (0, 25, 48), (53, 65), kits=(0, 40), sung=0.8),
+    "ska": Style((120, 168), ("4/4",), ("backbeat", "four"), ("walking", "eighths"), ("off-beat",), (27, 16, 61),
+                 (56, 57, 65)),
+    "disco": Style((106, 130), ("4/4",), ("four",), ("octaves", "off-beat", "syncopated"), ("stabs", "strum", "held"),
+                   (28, 4, 48), (48, 53, 61), (33, 38), kits=(0, 24)),
+    "country": Style((84, 132), ("4/4", "4/4", "2/4"), ("train", "backbeat"), ("roots",), ("strum", "oom-pah"),
+                     (25, 24, 105), (27, 40, 22), (32, 33), sung=0.6),
+    "trap": Style((62, 84), ("4/4",), ("trap",), ("held", "syncopated"), ("held", "stabs", "arpeggio"),
+                  (11, 4, 89, 46), (80, 79, 53), (38, 39), curves=("steady",), kits=(25, 24), sung=0.6),
+    "reggaeton": Style((84, 106), ("4/4",), ("dembow",), ("roots", "syncopated", "held"), ("stabs", "arpeggio", "held"),
+                       (25, 81, 11, 4), (80, 53), (38, 39), curves=("steady",), kits=(25, 24, 0), sung=0.6),
+    "machine": Style((70, 150), ("4/4", "4/4", "4/4", "3/4"), ("machine",), ("syncopated", "held", "eighths", "riff"),
+                     ("stabs", "held", "arpeggio", "cross", "riff", "eighths"), (4, 81, 29, 0, 48, 90),
+                     (80, 73, 53), (38, 33, 39), kits=(0, 8, 16, 24, 25)),
+    "acoustic": Style((70, 140), ("4/4", "4/4", "3/4", "6/8"), ("none", "none", "tambourine"), ("none", "roots"),
+                      ("strum", "arpeggio", "quarters"), (25, 24, 0), (73, 40), (32,),
+                      curves=("steady", "drift", "drift", "ramp"), sung=0.8),
 }  # fmt: skip
 
 
@@ -227,6 +257,9 @@ class _Composer:
             loud=loud,
             fine=self.chance(0.35),
             push=tuned and self.chance(self.style.push),
+            riff=self._riff(),
+            hats=self.one(HATS),
+            percussion=self.one(PERCUSSION),
         )
 
     def _section(self, first_bar: int, bars: int, label: str, m: "_Material") -> None:
@@ -279,6 +312,14 @@ class _Composer:
         grid = self._steps(2 * self.metre.parts if self.metre.parts == 2 else 3)
         weight = np.where(grid % 1 == 0, 1.0, np.where(grid % 0.5 == 0, 1.1, 0.5))
         return sorted({0.0, *grid[self.rng.random(len(grid)) < density * weight].tolist()})
+
+    def _riff(self) -> list[float]:
+        """A bar of hits in groups of two and three quarters of a beat (thirds where the beat has three parts)."""
+        unit, at, hits = (0.25 if self.metre.parts == 2 else 1 / 3), 0.0, []
+        while at < self.metre.beats - 1e-6:
+            hits.append(at)
+            at += unit * self.one((1, 2, 2, 3, 3, 4))
+        return hits
 
     def _pattern(self) -> list[float]:
         """Where a syncopated kick falls besides beat one."""
@@ -333,6 +374,7 @@ class _Composer:
                 (b, 0.9, root if b == 0 else self.pitch(degree + self.one((1, 2, 4, 5, -1)), 2)) for b in range(beats)
             ],
             "syncopated": [(p, 0.4, self.one((root, root, fifth, root + 12))) for p in m.pulse if p < beats],
+            "riff": [(r, 0.2, root) for r in m.riff if r < beats],
         }
         for i, (offset, long, pitch) in enumerate(lines[m.bass]):
             self.put(at + offset - (early if i == 0 else 0), long + (early if i == 0 else 0), BASS, pitch, m.loud)
@@ -345,10 +387,14 @@ class _Composer:
         eighths = np.arange(0, beats, 1 / parts)
         if m.comp == "arpeggio":
             per_beat = 2 * parts if m.fine and parts == 2 else parts
-            order = [0, 1, 2, 1] if self.metre_name != "6/8" else [0, 1, 2]
+            order = [0, 1, 2, 1] if parts == 2 else [0, 1, 2]
             for i, offset in enumerate(np.arange(0, beats, 1 / per_beat)):
                 accent = 1.0 if i == 0 else 0.7
                 self.put(at + offset, 0.9 / per_beat, CHORDS, chord[order[i % len(order)]], accent * m.loud)
+            return
+        if m.comp == "cross":  # groups of three against the beat
+            for i, offset in enumerate(np.arange(0, beats, 0.25 if parts == 2 else 1 / 3)):
+                self.put(at + offset, 0.22, CHORDS, chord[i % 3], (1.0 if i % 3 == 0 else 0.6) * m.loud)
             return
         gallop = [o + g for o in range(beats) for g in ((0, 0.5, 0.75) if parts == 2 else (0, 1 / 3, 2 / 3))]
         hits = {
@@ -360,10 +406,11 @@ class _Composer:
             "off-beat": [(b + 0.5, 0.3, 0.9) for b in range(beats)],
             "oom-pah": [(b, 0.4, 0.8) for b in self._answers(beats)],
             "stabs": [(s, 0.3, 0.9) for s in m.stabs if s < beats],
+            "riff": [(r, 0.2, 1.0) for r in m.riff if r < beats],
             "strum": [(e, 0.8 / parts, 1.0 if e in self.metre.strong else 0.65) for e in eighths
                       if e % 1 == 0 or (e * parts).round() % 4 != 1],
         }  # fmt: skip
-        pitches = power if m.comp in ("palm", "gallop") or (30 in self.style.chord_programs) else chord
+        pitches = power if m.comp in ("palm", "gallop", "riff") or (30 in self.style.chord_programs) else chord
         channel = PAD if m.comp == "held" else CHORDS
         for i, (offset, long, loud) in enumerate(hits[m.comp]):
             early = 1 / parts if pushed and i == 0 and offset == 0 else 0.0
@@ -392,11 +439,16 @@ class _Composer:
 
         jitter = self.rng.uniform(0.0, 0.008) * (self.rng.random() < 0.7)
         tightness = self.rng.uniform(0.03, 0.12)
+        sung = self.chance(self.style.sung)
+        late = self.rng.uniform(0.0, 0.03)  # seconds: singers lag and are less exact than players
+        mix = {channel: self.rng.uniform(0.65, 1.0) for channel in (BASS, CHORDS, PAD, LEAD, DRUMS)}
         notes = []
         for beat, beats, channel, pitch, loud in self.written:
             start = at(swung(beat, self.swing)) + self.rng.normal(0, jitter)
+            if sung and channel == LEAD:
+                start += late + self.rng.normal(0, 0.025)
             end = max(at(swung(beat + beats, self.swing)), start + 0.04)
-            velocity = int(np.clip(125 * loud * (1 + self.rng.normal(0, tightness)), 20, 127))
+            velocity = int(np.clip(125 * mix[channel] * loud * (1 + self.rng.normal(0, tightness)), 20, 127))
             notes.append(Note(max(0.0, float(start)), float(end), channel, pitch, velocity))
         beats = np.arange(last_beat + n)  # the last chord lasts a bar
         labels = [label for label, _ in self.form]
@@ -405,7 +457,8 @@ class _Composer:
             BASS: self.one(self.style.bass_programs),
             CHORDS: self.one(self.style.chord_programs),
             PAD: self.one((48, 50, 89, 90, 91)),
-            LEAD: self.one(self.style.lead_programs),
+            LEAD: self.one(VOICES if sung else self.style.lead_programs),
+            DRUMS: self.one(self.style.kits),
         }
         if 30 in self.style.chord_programs:
             programs[PAD] = programs[CHORDS]
@@ -439,6 +492,9 @@ class _Material:
     loud: float
     fine: bool  # sixteenths in place of eighths
     push: bool
+    riff: list[float]
+    hats: str  # of HATS
+    percussion: int
 
 
 # ---------------------------------------------------------------- grooves
@@ -558,6 +614,63 @@ def _toms(metre: Metre, m: _Material, bar: int) -> Hits:
     yield 0, KICK, 1.0
 
 
+def _steppers(metre: Metre, m: _Material, bar: int) -> Hits:
+    yield from ((b, KICK, 0.95) for b in range(metre.beats))
+    yield metre.beats // 2, RIM, 0.9
+    yield from _hats(metre, m)
+
+
+def _half_double(metre: Metre, m: _Material, bar: int) -> Hits:
+    """Double kick under a snare at half time."""
+    yield from ((float(o), KICK, 0.85) for o in np.arange(0, metre.beats, 0.25 if m.fine else 0.5))
+    yield metre.beats // 2, SNARE, 1.0
+    yield from ((b, CRASH if m.loud > 0.9 else OPEN_HAT, 0.7) for b in range(metre.beats))
+
+
+def _train(metre: Metre, m: _Material, bar: int) -> Hits:
+    yield from ((s, KICK, 0.9) for s in metre.strong)
+    for offset in np.arange(0, metre.beats, 0.25 if m.fine else 0.5):
+        yield float(offset), SNARE, 0.9 if offset % 1 == 0.5 or offset in metre.back else 0.4
+
+
+def _trap(metre: Metre, m: _Material, bar: int) -> Hits:
+    """Few kicks, claps on two and four, hats that roll."""
+    yield 0.0, KICK, 1.0
+    yield from ((p, KICK, 0.9) for p in m.pattern)
+    yield from ((b, CLAP if m.fine else SNARE, 1.0) for b in metre.back)
+    rolled = {int(p) for p in m.pulse} if bar % 2 else set()
+    for beat in range(metre.beats):
+        for part in np.arange(0, 1, 1 / 8 if beat in rolled else 1 / 4):
+            yield beat + float(part), CLOSED_HAT, 0.6 if part == 0 else 0.4
+
+
+def _dembow(metre: Metre, m: _Material, bar: int) -> Hits:
+    yield from ((b, KICK, 1.0) for b in range(metre.beats))
+    yield from ((b + o, SNARE, 0.9) for b in range(0, metre.beats - 1, 2) for o in (0.75, 1.5))
+    if m.fine:
+        yield from _hats(metre, m, m.percussion)
+
+
+HATS = ("parts", "beats", "off-beats", "quarters", "none")
+
+
+def _machine(metre: Metre, m: _Material, bar: int) -> Hits:
+    """What a drum machine is given by chance: kicks of the section's pattern, a backbeat, any hats, a decoration."""
+    yield 0.0, KICK, 1.0
+    yield from ((p, KICK, 0.85) for p in (m.pattern if m.fine else m.pulse[1:]))
+    backs = metre.back if m.push or m.fine or bar % 2 else (metre.back[-1],)
+    yield from ((b, SNARE, 0.95) for b in backs)
+    steps = {
+        "parts": np.arange(0, metre.beats, 1 / metre.parts),
+        "beats": np.arange(metre.beats),
+        "off-beats": np.arange(metre.beats) + 0.5,
+        "quarters": np.arange(0, metre.beats, 1 / 4),
+        "none": [],
+    }[m.hats]
+    yield from ((float(s), OPEN_HAT if m.hats == "off-beats" else CLOSED_HAT, 0.6) for s in steps)
+    yield from ((s, m.percussion, 0.6) for s in m.stabs[1:])
+
+
 def _tambourine(metre: Metre, m: _Material, bar: int) -> Hits:
     yield from ((b, TAMBOURINE, 0.6) for b in metre.back)
 
@@ -566,6 +679,8 @@ GROOVES: dict[str, Callable[[Metre, _Material, int], Hits]] = {
     "backbeat": _backbeat, "syncopated": _syncopated, "half": _half, "skank": _skank, "four": _four,
     "double kick": _double_kick, "blast": _blast, "break": _break, "one drop": _one_drop, "ride": _ride,
     "waltz": _waltz, "oom-pah": _oom_pah, "march": _march, "clave": _clave, "toms": _toms, "tambourine": _tambourine,
+    "steppers": _steppers, "half double": _half_double, "train": _train, "trap": _trap, "dembow": _dembow,
+    "machine": _machine,
 }  # fmt: skip
 
 # ---------------------------------------------------------------- tempo

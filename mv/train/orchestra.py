@@ -10,6 +10,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from scipy.signal import lfilter
 
 from mv.analysis.features import SR
 from mv.errors import InputError
-from mv.train.composer import CRASH, DRUMS, KICK, LOW_TOM, OPEN_HAT, RIDE, SNARE, Note, Piece, compose
+from mv.train.composer import CRASH, DRUMS, KICK, LOW_TOM, OPEN_HAT, RIDE, SNARE, VOICES, Note, Piece, compose
 
 SOUNDFONTS = Path("/usr/share/sounds/sf2")
 PLAIN = "plain"
@@ -42,10 +43,29 @@ def recording(seed: int, seconds: float = 40.0, among: list[str] | None = None) 
 
 def play(piece: Piece, instrument: str) -> np.ndarray:
     """(n, 2) float32 at SR. Raises InputError where FluidSynth fails."""
+    y = _performed(piece, instrument)
+    return (LEVEL * y / _level(y)).astype(np.float32)
+
+
+def stems(piece: Piece, instrument: str) -> list[np.ndarray]:
+    """The drums and all the rest, each (n, 2) float32 at SR, as loud beside each other as `play` plays them."""
+    parts = [
+        replace(piece, notes=tuple(note for note in piece.notes if (note.channel == DRUMS) == drums))
+        for drums in (True, False)
+    ]
+    sounds = [_performed(part, instrument) for part in parts]
+    level = _level(sum(sounds))
+    return [(LEVEL * y / level).astype(np.float32) for y in sounds]
+
+
+def _performed(piece: Piece, instrument: str) -> np.ndarray:
     y = _plain(piece) if instrument == PLAIN else _fluidsynth(piece, instrument)
     n = int(piece.duration * SR)
-    y = np.pad(y[:n], ((0, max(0, n - len(y))), (0, 0)))
-    return (LEVEL * y / max(float(np.sqrt((y**2).mean())), 1e-6)).astype(np.float32)
+    return np.pad(y[:n], ((0, max(0, n - len(y))), (0, 0)))
+
+
+def _level(y: np.ndarray) -> float:
+    return max(float(np.sqrt((y**2).mean())), 1e-6)
 
 
 def master(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -59,7 +79,7 @@ def master(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         y = np.tanh(drive * y) / np.sqrt(drive)
     if rng.random() < 0.3:
         y = y + rng.uniform(0, 0.008) * rng.standard_normal(y.shape)
-    return (LEVEL * y / max(float(np.sqrt((y**2).mean())), 1e-6)).astype(np.float32)
+    return (LEVEL * y / _level(y)).astype(np.float32)
 
 
 # ---------------------------------------------------------------- FluidSynth
@@ -122,10 +142,27 @@ def _tone(note: Note, program: int) -> np.ndarray:
     attack = 0.15 if 88 <= program < 96 else 0.05 if 40 <= program < 56 else 0.004
     t = np.arange(int((note.end - note.start + 0.15) * SR)) / SR
     frequency = 440 * 2 ** ((note.pitch - 69) / 12)
+    if program in VOICES:
+        return _sung(note, t, frequency)
     decay = 1.0 if held else np.exp(-t / (0.25 + 60 / frequency))
     envelope = np.clip(t / attack, 0, 1) * np.clip((t[-1] - t) / 0.12, 0, 1) * decay
     wave = _wave(min(6, int(0.45 * SR / frequency)), program == 80, program in (29, 30))
     return 0.2 * envelope * wave[(len(wave) * frequency * t).astype(int) % len(wave)]
+
+
+VOWELS = ((800, 1150, 2900), (350, 2000, 2800), (450, 800, 2830), (325, 700, 2700))  # Hz: first formants of a, e, o, u
+
+
+def _sung(note: Note, t: np.ndarray, frequency: float) -> np.ndarray:
+    """A vowel that slides to its note and trembles."""
+    slide = frequency * (1 - 0.06 * np.exp(-t / 0.05)) * (1 + 0.012 * np.sin(34 * t) * np.clip(t / 0.4, 0, 1))
+    phase = np.cumsum(slide) / SR
+    partials = np.arange(1, max(2, min(24, int(0.45 * SR / frequency))))
+    formants = np.array(VOWELS[(note.pitch + note.velocity) % len(VOWELS)])
+    loud = np.exp(-(((partials[:, None] * frequency - formants) / 180) ** 2)) @ [1.0, 0.6, 0.3] + 0.05 / partials
+    period = np.sin(2 * np.pi * np.outer(np.arange(1024) / 1024, partials)) @ loud
+    envelope = np.clip(t / 0.05, 0, 1) * np.clip((t[-1] - t) / 0.12, 0, 1)
+    return 0.35 * envelope * period[(1024 * phase).astype(int) % 1024]
 
 
 @cache

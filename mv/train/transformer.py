@@ -32,13 +32,13 @@ from mv.schema import AUDIO_FEATURES
 from mv.train.autoencoder import HEAD_MARK
 from mv.train.data import Clip, sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule, launch
-from mv.world.render import LAYOUT_CHANNELS, layout
+from mv.world.render import FIGURE_CHANNELS, LAYOUT_CHANNELS, layout
 
 CLIP_LATENTS = 10  # latent frames of a stored clip: windows are cut from it
 SHARD = 100  # clips a file
 CHANNELS = "channels.json"  # beside the shards: how much each latent channel counts in the loss
 ASPECT_SHARE = {"16:9": 0.8, "9:16": 0.1, "1:1": 0.1}
-LAYOUT_SHAPES = LAYOUT_CHANNELS - 15  # the place's five tones are flat over the picture
+LAYOUT_SHAPES = FIGURE_CHANNELS + 1  # the rest, the place's five tones, is flat over the picture
 EYES_MARK = 6  # channel of the layout map
 FACE_WEIGHT = 2.0
 MASK_TASKS = ["none", "predict", "backward", "between", "single", "hole"]
