@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from director import vocabulary as words
-from director.cinematography import framing_of, move_family
 from director.lots import in_order, seed_of
+from director.setups import framing_of, move_family
 from mv.errors import InputError
 from mv.schema import CameraMove, MoveKind, Reason, Shot, ShotSize, Take, Timeline
 from mv.world.vocabulary import describe, understand

@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from director.segmentation import sections_of
+from director.setups import framing_of
 from mv.schema import Analysis, Shot, Timeline
 from mv.timing import to_frame
 from mv.world.vocabulary import understand
@@ -16,8 +18,10 @@ from mv.world.vocabulary import understand
 class PlanMeasures:
     """shots_per_minute: by section label. on_beat, on_downbeat: shares of the cuts, to the frame; 1 without cuts.
 
-    Variety: entropies in bits of the shots' moves, sizes and scenes; longest_repetition: shots in the longest run that
-    comes again later, alike in size, move, scene and act; alike_neighbours: cuts between two shots alike in all these.
+    Variety: entropies in bits of the shots' moves, sizes (the film's eight) and scenes; size_surprise: the bits that a
+    shot's size (of the model's three) still tells to who knows the one before: 0 for a fixed round. longest_repetition:
+    shots in the longest run that comes again later, alike in size, move, scene and act; alike_neighbours: cuts between
+    two shots alike in all these.
     """
 
     shots_per_minute: dict[str, float]
@@ -25,17 +29,18 @@ class PlanMeasures:
     on_downbeat: float
     move_entropy: float
     size_entropy: float
+    size_surprise: float
     scene_entropy: float
     longest_repetition: int
     alike_neighbours: int
 
     def __str__(self) -> str:
         speed = ", ".join(f"{label} {rate:.0f}" for label, rate in self.shots_per_minute.items())
+        again = {0: "No shot comes twice", 1: "No two shots in a row come again"}
         return (
-            f"shots a minute: {speed}; cuts on a beat {self.on_beat:.0%}, on a downbeat {self.on_downbeat:.0%}; "
-            f"variety in bits: move {self.move_entropy:.2f}, size {self.size_entropy:.2f}, "
-            f"scene {self.scene_entropy:.2f}; longest repetition {self.longest_repetition} shots, "
-            f"{self.alike_neighbours} cuts between like shots"
+            f"Shots a minute: {speed}. Cuts on a beat {self.on_beat:.0%}, on a downbeat {self.on_downbeat:.0%}. "
+            f"{again.get(self.longest_repetition, f'{self.longest_repetition} shots in a row come again')}; "
+            f"{self.alike_neighbours or 'no'} cuts between like shots"
         )
 
 
@@ -48,7 +53,8 @@ def measure_plan(timeline: Timeline, analysis: Analysis) -> PlanMeasures:
         on_beat=_share_on(cuts, analysis.beats, timeline.fps),
         on_downbeat=_share_on(cuts, analysis.downbeats, timeline.fps),
         move_entropy=entropy(shot.camera.kind for shot in shots),
-        size_entropy=entropy(shot.size for shot in shots),
+        size_entropy=entropy(framing_of(shot.size, shot.camera) for shot in shots),
+        size_surprise=surprise([shot.size for shot in shots]),
         scene_entropy=entropy(look[2] for look in looks),
         longest_repetition=longest_repetition(looks),
         alike_neighbours=sum(one == other for one, other in zip(looks, looks[1:])),
@@ -60,6 +66,11 @@ def entropy(names: Iterable[Hashable]) -> float:
     counts = Counter(names)
     total = counts.total()
     return sum(n / total * math.log2(total / n) for n in counts.values())
+
+
+def surprise(names: Sequence[Hashable]) -> float:
+    """Bits needed to say which name comes for who knows the one before it; 0 for fewer than two names."""
+    return max(0.0, entropy(pairwise(names)) - entropy(names[:-1])) if len(names) > 1 else 0.0
 
 
 def longest_repetition(names: Sequence[Hashable]) -> int:

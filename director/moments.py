@@ -17,20 +17,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from director.segmentation import CutWish, ShotRange
 from director.story import Theme, read_theme
 from director.vocabulary import FRAMINGS, MOVE_SYNONYMS
 from mv.errors import InputError
-from mv.schema import MoveKind, Section
+from mv.schema import LABELS, MoveKind, Section
 from mv.timing import to_seconds
 from mv.world.vocabulary import SIZES
 
 Name = TypeVar("Name")
 
 ORDERS = ("start", "mid", "end", "all")
-LABELS = get_args(Section.model_fields["label"].annotation)
 NEAR_SECONDS = 0.75  # a shot that starts or ends this near to a wished time starts or ends there
 
 MOVE_WORDS = {**{str(kind): kind for kind in MoveKind}, **MOVE_SYNONYMS}
@@ -68,6 +67,12 @@ class Asked:
     move: MoveKind | None
     framing: str | None
     moments: tuple[Moment, ...]
+
+    @property
+    def fields(self) -> dict[str, str | None]:
+        """The fields of Directions and Look that the words decide."""
+        read = {**vars(self.reading.directions), **vars(self.reading.directions.look)}
+        return {name: read[name] for name in self.reading.said}
 
 
 # ---------------------------------------------------------------- text

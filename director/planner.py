@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 
-from director.cinematography import Setup, set_up
-from director.llm import Request, Writer, consult
+from director.cinematography import set_up
 from director.moments import Moment, moments_by_shot, parse_moments, read_event, split_theme, wishes_of
+from director.proposals import Part, Request, Writer, consult
+from director.references import Light, with_places
 from director.segmentation import Curves, ShotRange, cut_to_the_beat, sections_of
+from director.setups import Setup
 from director.story import read_style, roles_of
 from mv.errors import InputError
 from mv.schema import Analysis, Brief, Reason, Section, Shot, Timeline, Transition, film_frames
@@ -28,13 +30,15 @@ def direct(
     height: int,
     person: PersonReading | None = None,
     writer: Writer | None = None,
+    lights: Mapping[str, Light] | None = None,
 ) -> Timeline:
     """The shot plan of a whole song; the same input always gives the same plan.
 
     song and analysis_path are written into the plan as they come. width and height in pixels, 1 to 4096. person: what
     the reference image says of the performer's look. writer: a language model whose ideas are taken where the rules
-    allow it; what it fails at, the rules do.
-    Raises InputError for a size, frame rate, style, cast or moment that cannot be used.
+    allow it; what it fails at, the rules do. lights: what the reference images say of the light, by what they stand
+    for, "" for the whole film.
+    Raises InputError for a size, frame rate, style, cast, moment or reference that cannot be used.
     """
     _check_size(width, height)
     fps = parse_fps(fps)
@@ -47,7 +51,7 @@ def direct(
         height=height,
         num_frames=film_frames(analysis.duration, fps),
         brief=brief,
-        shots=_plan_shots(analysis, brief, fps, width / height, person, writer, kept=[]),
+        shots=_plan_shots(analysis, brief, fps, width / height, person, writer, lights, kept=[]),
     )
 
 
@@ -57,6 +61,7 @@ def replan(
     brief: Brief | None = None,
     person: PersonReading | None = None,
     writer: Writer | None = None,
+    lights: Mapping[str, Light] | None = None,
 ) -> Timeline:
     """The plan made anew, for another brief if one is given; its next revision.
 
@@ -74,7 +79,7 @@ def replan(
     before = {shot.fingerprint: shot for shot in timeline.shots}
     shots = []
     aspect = timeline.width / timeline.height
-    made = _plan_shots(analysis, brief, timeline.fps, aspect, person, writer, kept)
+    made = _plan_shots(analysis, brief, timeline.fps, aspect, person, writer, lights, kept)
     transitions = {after.start: after.transition for one, after in pairwise(timeline.shots) if one in kept}
     for shot in (_joined_as_before(shot, transitions, kept) for shot in made):
         known = before.get(shot.fingerprint)
@@ -97,9 +102,11 @@ def _plan_shots(
     aspect: float,
     person: PersonReading | None,
     writer: Writer | None,
+    lights: Mapping[str, Light] | None,
     kept: Sequence[Shot],
 ) -> list[Shot]:
     brief, moments = read_moments(brief)
+    brief = with_places(brief)
     pace = min(max(brief.pace * read_style(brief.style).pace, SLOWEST), FASTEST)
     curves, sections = Curves.of(analysis), sections_of(analysis)
     wishes = wishes_of(moments, sections, analysis.duration)
@@ -111,7 +118,7 @@ def _plan_shots(
     asked = moments_by_shot(moments, ranges, sections, analysis.duration, fps)
     events = {i: read_event(those) for i, those in asked.items()}
     ideas = consult(writer, _request(analysis, brief, sections, curves)) if writer else {}
-    setups = set_up(ranges, analysis, brief, fps, curves, person, events, kept_at, ideas, aspect)
+    setups = set_up(ranges, analysis, brief, fps, curves, person, events, kept_at, ideas, aspect, lights)
     names = _new_names(kept)
     return [
         kept_at[i] if i in kept_at else shot_of(next(names), shot, setup)
@@ -124,7 +131,8 @@ def _request(analysis: Analysis, brief: Brief, sections: Sequence[Section], curv
     parts = {}
     for role, section in zip(roles_of(sections), sections):
         voice = curves.mean("voice", section.start, section.end)
-        parts.setdefault(role, {"label": section.label, "energy": round(section.energy, 2), "voice": round(voice, 2)})
+        told = (round(value, 2) for value in (section.start, section.duration, section.energy, voice))
+        parts.setdefault(role, Part(section.label, *told))
     return Request(brief.theme, analysis.mood.arousal, analysis.mood.valence, parts)
 
 

@@ -510,7 +510,8 @@ def _evidence(analysis: Analysis, sections: list[Section], candidates: _Candidat
         words += f"; {candidates.forced[i]}"
     if candidates.notes[i]:
         words += f"; {candidates.notes[i]}"
-    return f"{words}; wanted length {candidates.bars[i]:.2g} bars" if analysis.beats else words
+    bars = f"{candidates.bars[i]:.2g} bar{'s' if candidates.bars[i] > 1 else ''}"
+    return f"{words}; to last {bars}" if analysis.beats else words
 
 
 def _name_of_beat(analysis: Analysis, beat: int, rank: str) -> str:

@@ -3,19 +3,25 @@
 import csv
 import io
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 
-from director.cinematography import framing_of
 from director.measures import measure_plan
 from director.segmentation import beats_per_bar, section_names, sections_of
+from director.setups import framing_of, move_family
 from mv.errors import InputError
 from mv.schema import Analysis, Reason, Shot, Timeline
-from mv.world.vocabulary import understand
+from mv.world.vocabulary import ACTIONS, EMPTY, SCENES, TIMES, describe, understand
 
 WIDTH = 110  # characters a line of the text page
-# Decisions made for a whole section stand once, at its head, as long as they do not change within it.
-OF_THE_SECTION = ("theme", "scene", "light", "cast")
+# What a page tells only where it is other than before: decisions whose reason holds until then ...
+TOLD_ONCE = ("theme", "scene", "light", "cast")
+# ... and those whose choice does, by its first word, however its numbers run. A plain cut has its line already.
+SAME_CHOICE = ("action", "lens", "beat")
+PLAIN = ("transition", "cut")
+OF_THE_SECTION = "scene"  # each reason of this kind is told once a section: a film goes to and fro between places
 HEADINGS = {"boundary": "cut"}  # a decision's word on the page, where it is another one
 
 
@@ -27,10 +33,13 @@ def shot_list(timeline: Timeline, analysis: Analysis, format: str = "text") -> s
 
 
 def _text(timeline: Timeline, analysis: Analysis) -> str:
-    lines = [timeline.title or "Untitled", *_wrapped(_summary(timeline, analysis)), ""]
-    told: dict[str, Reason] = {}
+    lines = [timeline.title or "Untitled"]
+    lines += [line for text in _summary(timeline, analysis) for line in _wrapped(text)] + [""]
+    told: dict[str, set[str]] = {}
     for name, shots in _by_section(timeline, analysis):
-        lines += [f"{name.upper()}  {_clock(shots[0].start, timeline)}", ""]
+        told.pop(OF_THE_SECTION, None)
+        energy = sections_of(analysis)[min(shots[0].section, len(analysis.sections) - 1)].energy
+        lines += [f"{name.upper()}  {_clock(shots[0].start, timeline)}  energy {energy:.2f}", ""]
         for shot in shots:
             transition = "" if shot.transition.kind == "cut" else f", {shot.transition.kind}"
             lock = "  [locked]" if shot.locked else ""
@@ -38,7 +47,7 @@ def _text(timeline: Timeline, analysis: Analysis) -> str:
                 f"  {shot.id}  {_clock(shot.start, timeline)}  {_seconds(shot, timeline)} s  "
                 f"{framing_of(shot.size, shot.camera)}, {shot.camera.kind}{transition}{lock}"
             )
-            lines += _wrapped(shot.prompt, "        ")
+            lines += _wrapped(_picture(shot), "        ")
             for reason in _news(shot, told):
                 heading = HEADINGS.get(reason.decision, reason.decision)
                 choice = "" if reason.decision in HEADINGS else f"{reason.choice}. "
@@ -48,9 +57,11 @@ def _text(timeline: Timeline, analysis: Analysis) -> str:
 
 
 def _markdown(timeline: Timeline, analysis: Analysis) -> str:
-    lines = [f"# {_cell(timeline.title or 'Untitled')}", "", _cell(_summary(timeline, analysis)), ""]
-    told: dict[str, Reason] = {}
+    lines = [f"# {_cell(timeline.title or 'Untitled')}", ""]
+    lines += [line for text in _summary(timeline, analysis) for line in (_cell(text), "")]
+    told: dict[str, set[str]] = {}
     for name, shots in _by_section(timeline, analysis):
+        told.pop(OF_THE_SECTION, None)
         lines += [f"## {name.capitalize()}, {_clock(shots[0].start, timeline)}", ""]
         lines += ["| shot | at | seconds | size | camera | picture | why |", "|---|---|---|---|---|---|---|"]
         for shot in shots:
@@ -59,7 +70,7 @@ def _markdown(timeline: Timeline, analysis: Analysis) -> str:
             )
             cells = [shot.id, _clock(shot.start, timeline), _seconds(shot, timeline)]
             cells += [framing_of(shot.size, shot.camera), shot.camera.kind]
-            lines.append(f"| {' | '.join(_cell(cell) for cell in [*cells, shot.prompt])} | {why} |")
+            lines.append(f"| {' | '.join(_cell(cell) for cell in [*cells, _picture(shot)])} | {why} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -93,14 +104,36 @@ FORMATS = {"text": _text, "markdown": _markdown, "csv": _csv}
 # ---------------------------------------------------------------- the parts of a page
 
 
-def _summary(timeline: Timeline, analysis: Analysis) -> str:
+def _summary(timeline: Timeline, analysis: Analysis) -> list[str]:
+    """The film in a few paragraphs."""
     tempo = f"{analysis.tempo:.0f} BPM in bars of {beats_per_bar(analysis)}" if analysis.tempo else "no beat found"
-    theme = f"theme {timeline.brief.theme!r}, " if timeline.brief.theme else ""
-    return (
+    brief = timeline.brief
+    asked = [f"theme {brief.theme!r}"] if brief.theme else []
+    asked += [f"style {brief.style}"] if brief.style else []
+    pictures = {"the film": brief.image, **brief.references}
+    asked += [f"{Path(file).name} for {name}" for name, file in pictures.items() if file]
+    moves = Counter(move_family(shot.camera.kind) for shot in timeline.shots)
+    sizes = Counter(framing_of(shot.size, shot.camera) for shot in timeline.shots)
+    return [
         f"{_clock(timeline.num_frames, timeline)}, {tempo}, {len(timeline.shots)} shots, "
-        f"{float(timeline.fps):g} frames per second, {timeline.width}x{timeline.height}, {theme}"
-        f"seed {timeline.brief.seed}. {measure_plan(timeline, analysis)}."
-    )
+        f"{float(timeline.fps):g} frames per second, {timeline.width}x{timeline.height}, "
+        f"{''.join(f'{text}, ' for text in asked)}seed {brief.seed}.",
+        f"{measure_plan(timeline, analysis)}.",
+        f"Camera: {_counted(moves)}. Sizes: {_counted(sizes)}.",
+    ]
+
+
+def _counted(names: Counter) -> str:
+    return ", ".join(f"{name} {count}" for name, count in names.most_common())
+
+
+def _picture(shot: Shot) -> str:
+    """The prompt without what the page says elsewhere: the size, and the look, which the cast line tells."""
+    read = understand(shot.prompt).directions
+    if describe(read) != shot.prompt:
+        return shot.prompt  # not the director's words
+    place = f"{SCENES[read.scene]} {TIMES[read.time]}, {read.palette} light"
+    return f"{place}, {ACTIONS[read.action] if read.action else EMPTY}"
 
 
 def _by_section(timeline: Timeline, analysis: Analysis) -> Iterator[tuple[str, list[Shot]]]:
@@ -109,10 +142,16 @@ def _by_section(timeline: Timeline, analysis: Analysis) -> Iterator[tuple[str, l
         yield names[section], list(shots)
 
 
-def _news(shot: Shot, told: dict[str, Reason]) -> list[Reason]:
-    """The shot's reasons without those of its section that were told before; `told` is brought up to date."""
-    news = [r for r in shot.reasons if r.decision not in OF_THE_SECTION or told.get(r.decision) != r]
-    told |= {r.decision: r for r in news if r.decision in OF_THE_SECTION}
+def _news(shot: Shot, told: dict[str, set[str]]) -> list[Reason]:
+    """The shot's reasons without what was told before and still holds; `told` is brought up to date."""
+    news = []
+    for reason in shot.reasons:
+        once, known = reason.decision in TOLD_ONCE, told.setdefault(reason.decision, set())
+        text = f"{reason.choice}: {reason.evidence}" if once else reason.choice.partition(" ")[0]
+        again = (once or reason.decision in SAME_CHOICE) and text in known
+        if not again and (reason.decision, reason.choice) != PLAIN:
+            news.append(reason)
+        told[reason.decision] = known | {text} if reason.decision == OF_THE_SECTION else {text}
     return news
 
 

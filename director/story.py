@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
 from director import vocabulary as words
-from director.llm import Idea
 from director.lots import in_order, ranked
+from director.proposals import Idea
+from director.segmentation import section_names
 from mv.errors import InputError
 from mv.schema import Brief, Mood, Reason, Section
 from mv.world import vocabulary as world
@@ -32,14 +33,15 @@ class Theme:
 class Place:
     """Where a section plays, in which light, and why.
 
-    second: where it goes on when it is long, None where it stays; view: what an insert with nobody in it shows.
+    others: where it goes on when it is long, in turn, none where it stays; view: what an insert with nobody in it
+    shows.
     """
 
     scene: str
     time: str
     palette: str
     reasons: tuple[Reason, ...]
-    second: str | None = None
+    others: tuple[str, ...] = ()
     view: str = ""
 
     def moved(self, scene: str, why: str) -> "Place":
@@ -144,10 +146,10 @@ def choose_places(
         leaves = role == "away" and not theme.only
         idea = ideas.get(role)
         scene = scenes[role]
-        why = "the writer proposes it" if role in taken else _why_scene(role, scene, theme, mood, style)
+        why = _why_idea(idea) if role in taken else _why_scene(role, scene, theme, mood, style)
         if i in instrumental and _is_empty(section) and (leaves or not theme.scenes) and scene not in words.LANDSCAPES:
             scene = _landscape_near(scene)
-            why = f"a quiet {section.label} without a voice shows a landscape near the {scenes[role]}"
+            why = f"a quiet {section.label} nobody sings in shows a landscape near {the_place(scenes[role])}"
         place = Place(
             scene=scene,
             time=idea.time if idea and "time" not in theme.said else times[role],
@@ -155,7 +157,7 @@ def choose_places(
             if idea and "palette" not in theme.said
             else palettes[{"chorus": 1, "drop": 1, "away": 2}.get(role, 0) % len(palettes)],
             reasons=(),
-            second=_second_place(scene, role, scenes, theme),
+            others=_other_places(scene, role, scenes, theme),
             view=_view(scene, theme),
         )
         places.append(replace(place, reasons=_place_reasons(place, i, role, why, sections, mood, theme, idea)))
@@ -169,7 +171,9 @@ def leave_for_a_drop(place: Place, theme: Theme, time: float, seed: int) -> Plac
         return place
     taken = theme.scenes if set(theme.scenes) < set(words.ABSTRACT) else ()
     scene = in_order({name: 1.0 for name in words.ABSTRACT if name not in taken}, f"{seed}/drop")[0]
-    return place.moved(scene, f"the music drops at {time:.2f} s and nobody sings: one shot leaves the {place.scene}")
+    return place.moved(
+        scene, f"the music drops at {time:.2f} s and nobody sings: one shot leaves {the_place(place.scene)}"
+    )
 
 
 def roles_of(sections: list[Section]) -> list[str]:
@@ -238,15 +242,14 @@ def _scenes_by_mood(roles: list[str], mood: Mood, seed: int, style: words.Style)
     return {role: order[k % len(order)] for k, role in enumerate(others)} | drop
 
 
-def _second_place(scene: str, role: str, scenes: Mapping[str, str], theme: Theme) -> str | None:
-    """Kindred, and where no other part plays if there is such a place; among the theme's places if it names several."""
+def _other_places(scene: str, role: str, scenes: Mapping[str, str], theme: Theme) -> tuple[str, ...]:
+    """Kindred ones, those first where no other part plays; among the theme's places if it names several."""
     if role == "drop":
-        return None
+        return ()
     if theme.only or len(theme.scenes) > 1:
         at = theme.scenes.index(scene) if scene in theme.scenes else 0
-        return theme.scenes[(at + 1) % len(theme.scenes)] if len(theme.scenes) > 1 else None
-    kindred = words.KINDRED[scene]
-    return next((name for name in kindred if name not in scenes.values()), kindred[0])
+        return theme.scenes[at + 1 :] + theme.scenes[:at]
+    return tuple(sorted(words.KINDRED[scene], key=lambda name: name in scenes.values()))
 
 
 def _view(scene: str, theme: Theme) -> str:
@@ -313,12 +316,11 @@ def _why_scene(role: str, scene: str, theme: Theme, mood: Mood, style: words.Sty
     if not theme.scenes:
         if scene in style.scenes:
             return f"the style: {style.meaning}"
-        abstract = "; a drop leaves the real places" if role == "drop" else ""
-        return f"arousal {mood.arousal:.2f}, valence {mood.valence:.2f}{abstract}"
+        return f"{scene} suits {mood_words(mood)}"
     named = f"the theme names {', '.join(theme.scenes)}" + (" only" if theme.only else "")
-    if scene in theme.scenes:
+    if scene in theme.scenes or role == "drop":
         return named
-    return f"{named}; " + ("a drop leaves the real places" if role == "drop" else f"this part leaves it for {scene}")
+    return f"{named}; this part leaves it for {scene}"
 
 
 def _place_reasons(
@@ -331,18 +333,35 @@ def _place_reasons(
     theme: Theme,
     idea: Idea | None,
 ) -> tuple[Reason, Reason]:
-    section = sections[index]
-    part = f"section {index + 1} ({section.label}) plays the {role} part"
+    section, names = sections[index], section_names(sections)
+    meaning = words.ROLE_MEANINGS.get(role, "is a new chorus, in a place of its own")
+    part = f"{names[index]} {meaning}"
     if repeats_earlier(section, index):
-        part += f", it repeats section {section.repeat_of + 1}"
+        part += f"; its music is that of {names[section.repeat_of]}"
     light = [f"the theme names the {name}" for name in ("time", "palette") if name in theme.said]
     if len(light) < 2:
-        felt = f"{role} light; arousal {mood.arousal:.2f}, valence {mood.valence:.2f}"
-        light.append("the writer proposes it" if idea else felt)
+        felt = f"{role} light of {mood_words(mood)}"
+        light.append(_why_idea(idea) if idea else felt)
     return (
         Reason(decision="scene", choice=place.scene, evidence=f"{part}; {why}"),
         Reason(decision="light", choice=f"{world.TIMES[place.time]}, {place.palette}", evidence="; ".join(light)),
     )
+
+
+def the_place(scene: str) -> str:
+    """A scene within a sentence."""
+    return "outer space" if scene == "space" else f"the {scene}"
+
+
+def mood_words(mood: Mood) -> str:
+    """A dark, lively song (arousal 0.73, valence 0.35)."""
+    feel = "dark" if mood.valence < 0.4 else "bright" if mood.valence > 0.6 else "bittersweet"
+    drive = "calm" if mood.arousal < 0.4 else "lively" if mood.arousal > 0.6 else "steady"
+    return f"a {feel}, {drive} song (arousal {mood.arousal:.2f}, valence {mood.valence:.2f})"
+
+
+def _why_idea(idea: Idea) -> str:
+    return f"the writer proposes it for a {idea.mood} part"
 
 
 # ---------------------------------------------------------------- who performs

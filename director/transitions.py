@@ -1,8 +1,9 @@
 """How a shot begins besides with a plain cut: crossfades, and the song's few marks, which are dips and flashes.
 
-Marks follow from the music alone: the outro, the end of a breakdown, a drop. A drop that comes out of a breakdown is
-dark for the beat before it and hits on the cut; any other drop with a hard first hit flashes. They are sparing: one
-that follows another too soon is left out.
+Marks follow from the music alone: the outro, the end of a breakdown, a drop, the greatest rise into a chorus. A drop
+that comes out of a breakdown is dark for the beat before it and hits on the cut; any other drop with a hard first hit
+flashes, and so does that rise. They are sparing: one that follows another too soon is left out, and the rise gives way
+to all others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,10 @@ def find_marks(
         mark = _at_drop(before, shot, analysis, sections, curves) or _at_section(before, shot, analysis, sections)
         if mark is not None:
             marks[i], last = mark, shot.time
+    rise = _greatest_rise(ranges, sections)
+    if rise and all(abs(ranges[rise].time - ranges[i].time) >= words.MARKS_APART_SECONDS for i in marks):
+        mark = _at_rise(ranges[rise - 1], ranges[rise], sections, curves)
+        marks |= {rise: mark} if mark else {}
     return marks
 
 
@@ -94,7 +99,7 @@ def _at_drop(
     heard = any(event.kind == "drop" and _near(event.start, shot.time) for event in analysis.events)
     if shot.beat is None or not (named or heard):
         return None
-    hit = curves.peak("onset", shot.time) / max(curves.values["onset"].max(initial=0.0), 1e-9)
+    hit = _hit(shot, curves)
     quiet = _breakdown_before(before, shot, analysis, sections)
     if quiet is not None:
         beat = shot.time - analysis.beats[shot.beat - 1] if shot.beat else 0.0
@@ -105,6 +110,35 @@ def _at_drop(
         return None
     evidence = f"first hit of the drop at {shot.time:.1f} s, onset {hit:.2f} of max"
     return Mark(TransitionKind.flash, 0.0, TRANSITIONS[TransitionKind.flash].seconds, evidence)
+
+
+def _greatest_rise(ranges: Sequence[ShotRange], sections: Sequence[Section]) -> int | None:
+    """The shot that opens the chorus or drop which is louder than the part before it by most; None where none is by
+    MARK_RISE. The first of equals."""
+    rises = {}
+    for i, (before, shot) in enumerate(pairwise(ranges), 1):
+        old, new = sections[before.section], sections[shot.section]
+        if new.label in words.BUILDS_TO and old.label != new.label and new.energy - old.energy >= words.MARK_RISE:
+            rises[i] = new.energy - old.energy
+    return max(rises, key=rises.get, default=None)
+
+
+def _at_rise(before: ShotRange, shot: ShotRange, sections: Sequence[Section], curves: Curves) -> Mark | None:
+    """A flash, if the part comes in with a hard hit on a beat."""
+    hit = _hit(shot, curves)
+    if shot.beat is None or hit < words.FLASH_HIT:
+        return None
+    old, new = sections[before.section], sections[shot.section]
+    evidence = (
+        f"the greatest rise into a {new.label} of the song, energy from {old.energy:.2f} to {new.energy:.2f} at "
+        f"{shot.time:.1f} s; its first hit, onset {hit:.2f} of max"
+    )
+    return Mark(TransitionKind.flash, 0.0, TRANSITIONS[TransitionKind.flash].seconds, evidence)
+
+
+def _hit(shot: ShotRange, curves: Curves) -> float:
+    """Onset on the cut, of the song's loudest, 0..1."""
+    return curves.peak("onset", shot.time) / max(curves.values["onset"].max(initial=0.0), 1e-9)
 
 
 def _breakdown_before(

@@ -45,6 +45,7 @@ FRAMING_SHARES = {
     "medium close-up": 0.3, "medium shot": 0.5, "medium long shot": 0.2,
     "full shot": 0.3, "long shot": 0.55, "extreme long shot": 0.15,
 }  # fmt: skip
+EMPTY_PICTURE = "the place alone"  # what any framing shows where nobody is
 ESTABLISHING = "extreme long shot"  # how a film opens and closes, and how a place with nobody in it is shown
 
 # How often a size is wanted for what happens in the picture. Nobody is never closer than a long shot.
@@ -94,16 +95,16 @@ MOVES = {
     MoveKind.pan_right: Move("the camera turns to the right on its spot", 0.30),
     MoveKind.tilt_up: Move("the camera looks up on its spot", 0.30),
     MoveKind.tilt_down: Move("the camera looks down on its spot", 0.30),
-    MoveKind.dolly_in: Move("the camera rides towards the performer", 0.45),
-    MoveKind.dolly_out: Move("the camera rides away from the performer", 0.35),
+    MoveKind.dolly_in: Move("the camera rides in", 0.45),
+    MoveKind.dolly_out: Move("the camera rides back", 0.35),
     MoveKind.truck_left: Move("the camera rides sideways to the left", 0.50),
     MoveKind.truck_right: Move("the camera rides sideways to the right", 0.50),
     MoveKind.pedestal_up: Move("the camera rises", 0.40),
     MoveKind.pedestal_down: Move("the camera sinks", 0.35),
-    MoveKind.crane_up: Move("the camera rises and rides back, the performer in sight", 0.55),
-    MoveKind.crane_down: Move("the camera sinks and rides up to the performer", 0.50),
-    MoveKind.orbit_left: Move("the camera circles the performer to the left", 0.70),
-    MoveKind.orbit_right: Move("the camera circles the performer to the right", 0.70),
+    MoveKind.crane_up: Move("the camera rises and rides back, looking down", 0.55),
+    MoveKind.crane_down: Move("the camera sinks and rides in", 0.50),
+    MoveKind.orbit_left: Move("the camera circles to the left", 0.70),
+    MoveKind.orbit_right: Move("the camera circles to the right", 0.70),
     MoveKind.zoom_in: Move("the lens closes in", 0.75),
     MoveKind.zoom_out: Move("the lens opens up", 0.60),
     MoveKind.push_in: Move("the camera rides up ever faster", 0.80),
@@ -148,12 +149,18 @@ MISFIT_SHARE = 0.25
 RARITY = {"roll": 0.15, "handheld": 0.6, "dolly-zoom": 0.25, "whip-pan": 0.12, "push-in": 0.7}
 # Moves that feel the same to the viewer: no two of them in a row, and seldom again the shot after.
 FAMILIES = {"push-in": "dolly", "dolly-zoom": "dolly", "whip-pan": "pan"}
-AGAIN_SHARE = 0.35
+AGAIN_SHARE, AGAIN_SHOTS = 0.35, 4  # how much more seldom a family comes again within so many shots
+CONTRAST = 0.3  # of energy: a move that is further from the music's is told as a contrast to it
 WHIP_SECONDS = 1.6  # a whip belongs to a short shot: it must stand but a moment
 TRICK_SECONDS = 2.5  # a dolly-zoom needs at least so long to be felt
 
 # How the music moves the camera besides its move: the energy each accent suits best.
 ACCENTS = {"sway": 0.25, "push": 0.55, "pulse": 0.9}
+ACCENT_MEANINGS = {
+    "sway": "the camera sways with the bars",
+    "push": "the lens pushes in on every downbeat",
+    "pulse": "the lens pulses with every beat",
+}
 
 # Where round the performer a shot may stand, degrees, with how often. Two that are 30 apart make a cut inside one size.
 AZIMUTHS = {-36.0: 0.15, -18.0: 0.2, 0.0: 0.3, 18.0: 0.2, 36.0: 0.15}
@@ -174,7 +181,7 @@ TRANSITIONS = {
 # second that WCAG 2.3.1 allows.
 MARKS_APART_SECONDS = 16.0
 MARK_FALL = 0.1  # how much softer than the part before it an outro is that begins out of black
-MARK_RISE = 0.15  # how much louder than a breakdown the part is that comes out of it with a dip
+MARK_RISE = 0.15  # how much louder a part is that comes out of a breakdown with a dip, or in with a flash
 BRIGHT_VALENCE = 0.6  # mood from which a dip out of a breakdown is white
 FLASH_HIT = 0.7  # onset of a drop's first hit, of the song's loudest, from which it flashes
 LONGEST_FALL_SECONDS = 0.7  # of the beat that is dark before a drop
@@ -228,7 +235,11 @@ ACTIONS_WITHOUT_VOICE = {
 INSTRUMENTS = ("keys", "guitar", "drums")  # wanted more where the band plays on without its singer ...
 PLAYING_LABELS = ("intro", "verse", "bridge", "break", "outro")  # ... that is not in choruses and drops, made to move
 INSTRUMENT_BOOST = 2.5
-ACT_CHANGE = 2  # so many shots of an instrumental passage show one act before the other of its two comes
+CROWD_ACTIONS, CROWD_LABELS = ("cheering",), ("chorus", "drop")  # acts that are wanted seldom in other parts
+# An instrumental passage takes turns between its acts, so many shots each: the first, the second, the first again, a
+# third.
+ACT_CHANGE, ACT_TURNS = 2, (0, 1, 0, 2)
+ORDINALS = ("first", "second", "third")
 # Every so many shots of an instrumental verse or bridge the film looks away: at a landscape with nobody in it.
 INSERT_EVERY = 4
 INSERT_LABELS = ("intro", "verse", "bridge", "break", "outro")
@@ -278,6 +289,8 @@ KINDRED = {
 LANDSCAPES = ("road", "desert", "ocean", "forest", "mountains")  # worth a shot with nobody in it
 ABSTRACT = ("tunnel", "space")  # no real places: for drops
 DROP_NEAR_SECONDS = 0.3  # a shot that starts this near to a drop opens with it
+# How a writer may call a part of the song.
+MOODS = ("calm", "tender", "dreamy", "melancholy", "dark", "tense", "hopeful", "joyful", "triumphant", "wild")
 TIME_MOODS = {"night": (0.70, 0.35), "sunset": (0.40, 0.55), "day": (0.55, 0.90)}
 PALETTE_MOODS = {
     "crimson": (0.85, 0.30),
@@ -298,6 +311,15 @@ ROLE_OF_LABEL = {
     "drop": "drop",
     "bridge": "away",
     "break": "away",
+}
+# What a section does that plays a role, to be read after its name.
+ROLE_MEANINGS = {
+    "home": "plays at home",
+    "verse 2": "goes on with the story, to a second place",
+    "verse 3": "goes on with the story, to a third place",
+    "chorus": "plays where the chorus plays",
+    "drop": "leaves the real places",
+    "away": "goes away from home",
 }
 VERSE_ROLES = ("home", "verse 2", "verse 3")
 CLOCK = ("day", "sunset", "night")  # how time goes on in a story ...

@@ -2,9 +2,13 @@
 
 Measured beside the stage world, which knows what each picture should be: does the camera go where it was sent, are the
 windows joined without a jump, is the performer the one that was cast, is the picture sharp. It takes seconds a shot.
+
+What counts as bad follows the model: a take is planned again where it is an outlier among the takes of its own film,
+for then the model can do better. What a model never does well is not asked of it shot after shot.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +21,27 @@ from mv.video import FrameReader
 from mv.world.vocabulary import Directions, describe, understand
 
 CAMERA, SEAM, CAST, SHARPNESS = "camera error", "jump at seams", "cast right", "sharpness"
-GOALS = (
-    Goal(CAMERA, at_most=0.75),  # of the way it was told to go; 1 is a camera that stands still
-    Goal(SEAM, at_most=3.0),  # times the usual change from frame to frame
-    Goal(CAST, at_least=0.5),  # share of the performer's colours that are the cast's
-    Goal(SHARPNESS, at_least=0.35),  # of the teacher's edges
+
+
+@dataclass(frozen=True)
+class Limit:
+    """fine: as good as this is never planned again; bad: worse than this always is. Which side is good follows from
+    the two. In between the film's own takes decide."""
+
+    name: str
+    fine: float
+    bad: float
+
+
+# The one place where the limits stand, all beside the stage world's own picture.
+LIMITS = (
+    Limit(CAMERA, fine=0.35, bad=1.15),  # missed way as a share of the way it was told; 1: a camera that stands still
+    Limit(SEAM, fine=2.0, bad=4.0),  # times the usual change from frame to frame
+    Limit(CAST, fine=0.6, bad=0.3),  # share of the performer's colours that are the cast's
+    Limit(SHARPNESS, fine=0.55, bad=0.15),  # of the stage world's edges
 )
+OUTLIER = 2.5  # standard deviations off the film's usual take, estimated by its median absolute deviation
+LEAST_TAKES = 8  # with fewer takes there is no telling what is usual: the middle between fine and bad counts
 LOOK_FRAMES = 25  # the camera is judged on the first second or so
 LOOK_WIDTH = 288  # pixels, about: a larger picture is judged at half its size, or a third
 # Ways shorter than this cannot be read from a picture; degrees or shares, as mv.measure.camera.command gives them.
@@ -58,9 +77,37 @@ def shoot_again(
             shots[i] = shot.model_copy(update={"takes": [seen if t.key == seen.key else t for t in shot.takes]})
         return timeline.model_copy(update={"shots": shots})
 
-    plan, memory = perfect(plan, shoot_and_look, GOALS, retakes)
-    write_atomically(takes_dir.with_name("retakes.log"), ("\n".join(memory.log) + "\n").encode())
+    plan = shoot_and_look(plan)
+    goals = goals_among([chosen_take(shot).measurements for shot in plan.shots])
+    plan, memory = perfect(plan, shoot_and_look, goals, retakes)
+    lines = [f"limit for {len(plan.shots)} shots: {goal.name} {goal}" for goal in goals] + memory.log
+    write_atomically(takes_dir.with_name("retakes.log"), ("\n".join(lines) + "\n").encode())
     return plan
+
+
+def goals_among(measured: Sequence[Mapping[str, float]]) -> list[Goal]:
+    """What each take of a film must reach, by the measurements of all of them: no outlier, within LIMITS."""
+    goals = []
+    for limit in LIMITS:
+        values = np.array([seen[limit.name] for seen in measured if limit.name in seen])
+        value = _outlier(values, 1 if limit.fine < limit.bad else -1)
+        value = (limit.fine + limit.bad) / 2 if value is None else value
+        value = round(float(np.clip(value, *sorted((limit.fine, limit.bad)))), 4)
+        side = {"at_most": value} if limit.fine < limit.bad else {"at_least": value}
+        goals.append(Goal(limit.name, **side))
+    return goals
+
+
+def _outlier(values: np.ndarray, sign: int) -> float | None:
+    """Where outliers begin above (sign 1) or below (-1) the usual value; None for too few values to tell."""
+    if len(values) < LEAST_TAKES:
+        return None
+    usual = np.median(values)
+    deviation = 1.4826 * np.median(np.abs(values - usual))  # a normal distribution's standard deviation
+    return float(usual + sign * OUTLIER * deviation)
+
+
+GOALS = tuple(goals_among([]))  # of a take with no film round it
 
 
 def read_take(takes_dir: Path, take: Take) -> np.ndarray:

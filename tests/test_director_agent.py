@@ -8,7 +8,7 @@ import pytest
 from test_director import invent_song, plan, scene_of
 
 from director.agent import Goal, perfect
-from director.cinematography import framing_of, move_family
+from director.setups import framing_of, move_family
 from mv.errors import InputError
 from mv.schema import Take
 from mv.ui import edits

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from test_director import FRAME_RATES, action_of, invent_song, plan, scene_of, songs
 
 from director import replan
-from director.cinematography import framing_of
 from director.moments import LABELS, ORDERS, Moment, parse_moments, print_moments, split_theme
+from director.setups import framing_of
 from director.story import cast, read_theme
 from director.vocabulary import FRAMINGS
 from mv.errors import InputError
@@ -243,7 +243,7 @@ def test_another_brief_keeps_what_is_locked_or_edited():
     shots = [s.model_copy(update={"takes": [take]}) if i == 4 else s for i, s in enumerate(timeline.shots)]
     timeline = timeline.model_copy(update={"shots": shots})
     timeline = edits.set_prompt(timeline, 9, "wide shot, forest by day, nobody in sight")
-    timeline = edits.set_move(edits.set_locked(timeline, 4, True), 20, "zoom in")
+    timeline = edits.set_move(edits.set_locked(timeline, 4, True), 20, "roll left")
     kept = [timeline.shots[i] for i in (4, 9, 20)]
     again = replan(timeline, analysis, Brief(theme="desert <guitar& start>@1:30", seed=2, pace=1.5))
     assert [shot for shot in again.shots if shot in kept] == kept

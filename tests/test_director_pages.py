@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from test_director import POP, invent_song, plan
 
-from director.measures import entropy, longest_repetition, measure_plan
+from director.measures import entropy, longest_repetition, measure_plan, surprise
 from director.segmentation import section_names
-from director.shotlist import shot_list
+from director.shotlist import SAME_CHOICE, shot_list
 from mv.errors import InputError
 
 
@@ -20,10 +20,13 @@ def test_the_page_tells_every_shot_and_every_reason_of_its_own():
     page = shot_list(timeline, analysis)
     flat = " ".join(page.split())
     assert max(map(len, page.splitlines())) <= 110
+    everything = sum(len(f"{r.decision}: {r.choice}. {r.evidence}") for shot in timeline.shots for r in shot.reasons)
+    assert len(flat) < 0.75 * everything
     for shot in timeline.shots:
         assert f"  {shot.id}  " in page
         for reason in shot.reasons:
-            assert " ".join(reason.evidence.split()) in flat
+            told = reason.choice.split()[0] if reason.decision in SAME_CHOICE else reason.evidence
+            assert " ".join(told.split()) in flat or (reason.decision, reason.choice) == ("transition", "cut")
     assert [line.split()[0] for line in page.splitlines() if line[:2].strip().isupper()][:3] == [
         "INTRO", "VERSE", "CHORUS"
     ]  # fmt: skip
@@ -33,7 +36,7 @@ def test_the_page_tells_every_shot_and_every_reason_of_its_own():
 def test_a_section_tells_its_scene_once():
     analysis = invent_song()
     page = shot_list(plan(analysis), analysis)
-    assert page.count("plays the chorus part") == 3
+    assert page.count("plays where the chorus plays") == 3
 
 
 def test_the_table_holds_every_shot():
@@ -71,6 +74,8 @@ def test_sections_are_numbered_where_there_are_several():
 
 def test_entropy_and_repetition_know_simple_truths():
     assert entropy("aaaa") == 0 and entropy("abab") == 1 and entropy("abcd") == 2
+    assert surprise("abcabcabcabc") == 0 and surprise("aaaa") == 0 and surprise("a") == 0
+    assert surprise("aabba" * 40) == pytest.approx(1.0, abs=0.1) and surprise("ab" * 9 + "b") > 0
     for names, longest in [("abcd", 0), ("abab", 2), ("aaaa", 2), ("aaaaa", 2), ("xabcyabcz", 3), ("", 0)]:
         assert longest_repetition(names) == longest, names
 
@@ -90,7 +95,8 @@ def test_a_plan_is_varied_and_on_the_beat(seed):
     timeline = plan(analysis, seed=seed)
     measured = measure_plan(timeline, analysis)
     assert measured.on_beat == 1.0 and measured.on_downbeat > 0.6
-    assert measured.move_entropy > 2.8 and measured.size_entropy > 1.2 and measured.scene_entropy > 1.0
+    assert measured.move_entropy > 2.8 and measured.size_entropy > 2.0 and measured.scene_entropy > 1.0
+    assert measured.size_surprise > 0.8
     assert measured.longest_repetition <= 2 and measured.alike_neighbours == 0
     assert set(measured.shots_per_minute) == {label for label, *_ in POP}
     assert measured.shots_per_minute["chorus"] > measured.shots_per_minute["intro"]

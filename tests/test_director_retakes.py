@@ -7,7 +7,7 @@ import pytest
 
 from mv.camera import CameraPath
 from mv.make import generate
-from mv.retakes import CAMERA, CAST, GOALS, SEAM, SHARPNESS, look, smaller
+from mv.retakes import CAMERA, CAST, GOALS, LEAST_TAKES, LIMITS, SEAM, SHARPNESS, goals_among, look, smaller
 from mv.schema import MoveKind, ShotSize
 from mv.world.render import draw
 from mv.world.vocabulary import Directions, Look, describe, understand
@@ -68,6 +68,34 @@ def test_a_camera_that_stands_and_a_blur_and_a_stranger_are_found(pan):
     assert CAST in missed(look(drawn, asked, MoveKind.pan_right, 8))
 
 
+def camera_limit(errors):
+    return goals_among([{CAMERA: error, SHARPNESS: 0.4} for error in errors])[0].at_most
+
+
+def test_a_take_is_bad_where_its_model_usually_does_better():
+    rng = np.random.default_rng(0)
+    good, weak = 0.3 + 0.04 * rng.standard_normal(60), 0.95 + 0.04 * rng.standard_normal(60)
+    assert 0.35 <= camera_limit(good) < 0.5, "what is fine stays fine; 0.6 is an outlier of this model"
+    assert 0.98 < camera_limit(weak) < 1.15, "what this model never reaches is not asked of it"
+    assert sum(weak > camera_limit(weak)) <= 3
+    assert camera_limit(weak + 1) == 1.15, "a camera that goes the wrong way is always shot again"
+    assert camera_limit([0.0] * 60) == 0.35 and camera_limit([1.0] * 60) == 1.0
+    outlier = [*good, 0.9]
+    assert camera_limit(outlier) == pytest.approx(camera_limit(good), abs=0.01), "it does not move its own limit"
+
+
+def test_the_limits_of_sharpness_turn_the_other_way():
+    sharp = lambda values: goals_among([{SHARPNESS: value} for value in values])[-1].at_least
+    assert sharp([0.5] * 20 + [0.1]) == 0.5 and sharp([0.9] * 20) == 0.55 and sharp([0.05] * 20) == 0.15
+    assert sharp(np.linspace(0.4, 0.6, 41)) == pytest.approx(0.5 - 2.5 * 1.4826 * 0.05, abs=1e-4)
+
+
+def test_few_takes_are_held_to_the_middle_of_the_table():
+    assert camera_limit([1.0] * (LEAST_TAKES - 1)) == 0.75 and camera_limit([1.0] * LEAST_TAKES) == 1.0
+    assert list(GOALS) == goals_among([])
+    assert [goal.name for goal in GOALS] == [limit.name for limit in LIMITS]
+
+
 def test_words_that_are_not_the_directors_have_no_teacher(pan):
     asked, truth = pan
     seen = look(truth, replace(asked, prompt="a dragon over the sea"), MoveKind.pan_right, 8)
@@ -100,5 +128,6 @@ def test_a_bad_shot_is_shot_again_and_the_log_tells(timeline, analysis, tmp_path
     assert first.takes[0].measurements[CAMERA] > 0.75 > first.takes[1].measurements[CAMERA]
     assert [shot.seed for shot in made.shots[1:]] == [shot.seed for shot in shots[1:]]
     (log,) = tmp_path.rglob("retakes.log")
+    assert log.read_text().startswith("limit for 2 shots: camera error at most 0.75\nlimit for 2 shots: jump at seams")
     assert "planned again with another seed" in log.read_text() and "take 2 of 2 is the best: good" in log.read_text()
     assert len(world.rendered) == len(shots) + 1

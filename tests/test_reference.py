@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from director.cinematography import cast, read_theme
+from director.story import cast, read_theme
 from mv.camera import camera_path
 from mv.errors import InputError
 from mv.reference import find_faces, read_palette, read_person

@@ -33,11 +33,13 @@ MAY_IMPORT = {
     "director": (*BASE, "mv.camera", "mv.world.vocabulary"),
     "mv.projects": (*BASE, "mv.video"),
     "mv.archive": (*BASE, "mv.projects", "mv.video"),
-    "mv.generation": (*BASE, "mv.camera", "mv.projects", "mv.video"),
+    "mv.devices": (*BASE, "mv.projects"),
+    "mv.generation": (*BASE, "mv.camera", "mv.devices", "mv.projects", "mv.video"),
     "mv.executors": (*BASE, "mv.generation", "mv.video"),
     "mv.animatic": (*BASE, "mv.camera", "mv.generation", "mv.world"),
-    "mv.assembly": (*BASE, "mv.audio", "mv.video", "mv.generation", "mv.lyrics"),
-    "mv.export": BASE,
+    "mv.pieces": (*BASE, "mv.video"),
+    "mv.assembly": (*BASE, "mv.audio", "mv.video", "mv.generation", "mv.pieces", "mv.lyrics"),
+    "mv.export": (*BASE, "mv.video"),
     "mv.windows": BASE,
     "mv.checkpoints": (*BASE, "mv.video"),
 }
@@ -51,7 +53,17 @@ MAY_NOT_IMPORT = {
 }
 # Heavy package: the only parts of the program that may use it.
 MAY_BE_USED_BY = {
-    "torch": ("mv.model", "mv.pipeline", "mv.windows", "mv.checkpoints", "mv.train", "mv.measure", "mv.doctor"),
+    "torch": (
+        "mv.analysis.network",
+        "mv.analysis.transcribe",
+        "mv.model",
+        "mv.pipeline",
+        "mv.windows",
+        "mv.checkpoints",
+        "mv.train",
+        "mv.measure",
+        "mv.doctor",
+    ),
     "diffusers": ("mv.model", "mv.pipeline", "mv.train", "mv.doctor"),
     "gradio": ("mv.ui", "app"),
     "ray": ("mv.executors",),
