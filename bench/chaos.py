@@ -2,12 +2,16 @@
 
     python bench/chaos.py --kills 50 --seed 0                  writes bench/results/chaos-animatic.json
     python bench/chaos.py --kills 12 --seed 0 --model tiny
+    python bench/chaos.py --kills 8 --seed 0 --model mv-mini --stages rendering,rendering,rendering,assembling
 
-A page (a process that starts a project and keeps its worker alive, as the studio does) and its worker make the film of
-a short song: listening, planning, rendering, assembly. --model tiny renders with random weights in the real classes,
-and keeps checkpoints ten times a second. Page, worker or both are killed in the middle of one of these stages; after
+A page (a process that starts a project and keeps its workers alive, as the studio does) and its workers make the film
+of a short song: listening, planning, rendering, assembly. --model tiny renders with random weights in the real classes,
+and keeps checkpoints ten times a second. Page, workers or both are killed in the middle of one of these stages; after
 each kill the store and the project must open and every finished take must show what it should; then the page is started
 again. At the end the film's frames must be those of a film that nobody disturbed.
+
+Two things are slower than in a real worker, so that kills meet them: planning, which would be over in a tenth of a
+second, rests before and after its work, and every file rests between its last byte and its name.
 """
 
 import argparse
@@ -36,7 +40,9 @@ from mv.ui.project import Project, projects  # noqa: E402
 
 STAGES = ("listening", "planning", "rendering", "assembling")
 PER_FILM = (*STAGES[:1] * 2, *STAGES[1:2] * 3, *STAGES[2:3] * 4, *STAGES[3:] * 3)  # the kills of one film
-LONGEST = {"listening": 5.0, "planning": 0.2, "rendering": 3.0, "assembling": 0.4}  # seconds a kill waits at most
+LONGEST = {"listening": 5.0, "planning": 1.0, "rendering": 3.0, "assembling": 0.4}  # seconds a kill waits at most
+PLANNING_REST, FILE_REST = 0.4, 0.05  # seconds; see above
+PATIENCE = 900  # seconds for one stage
 VICTIMS = ("page", "worker", "both")
 SECONDS = 6.0  # of the song
 STEPS = 30  # denoising steps of the tiny model: a shot takes about a second, long enough to be killed in
@@ -44,7 +50,7 @@ STEPS = 30  # denoising steps of the tiny model: a shot takes about a second, lo
 
 @dataclass
 class Kill:
-    """moment: seconds after the stage was first seen."""
+    """moment: seconds after the stage was first seen; stage: just before the kill."""
 
     victim: str
     stage: str
@@ -60,13 +66,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", choices=("animatic", "tiny"), default="animatic")
+    parser.add_argument("--model", choices=("animatic", "tiny", "mv-mini"), default="animatic")
+    parser.add_argument("--stages", default=",".join(PER_FILM), help="the kills of one film, in their order")
     parser.add_argument("--output", type=Path, help="default: bench/results/chaos-MODEL.json")
     options = parser.parse_args()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         on_kill = lambda kill: print(round(time.monotonic() - start), kill, flush=True)
-        kills, films = run(Path(folder), options.kills, options.seed, options.model, on_kill)
+        stages = tuple(options.stages.split(","))
+        kills, films = run(Path(folder), options.kills, options.seed, options.model, on_kill, stages)
     counted = Counter((kill.victim, kill.stage) for kill in kills)
     report = {
         "model": options.model,
@@ -83,19 +91,25 @@ def main() -> None:
 
 
 def run(
-    folder: Path, kills: int, seed: int, model: str = "animatic", on_kill=lambda kill: None
+    folder: Path,
+    kills: int,
+    seed: int,
+    model: str = "animatic",
+    on_kill=lambda kill: None,
+    stages: tuple[str, ...] = PER_FILM,
 ) -> tuple[list[Kill], int]:
-    """The kills, and how many films were made under them."""
+    """The kills, and how many films were made under them. stages: of the kills of one film."""
     rng = random.Random(seed)
     song = make_song(folder / "song.wav")
     if model == "tiny":
         save_tiny_model(folder / "model")
     os.environ["CHAOS_MODEL"] = model
-    expected = Expected.of(make_film(folder / "undisturbed", song, [], rng, lambda kill: None, None))
+    expected = Expected.of(make_film(folder / "undisturbed", song, [], rng, lambda kill: None, None, ()))
     done: list[Kill] = []
     films = 0
     while len(done) < kills:
-        project = make_film(folder / f"film-{films}", song, done, rng, on_kill, expected, kills)
+        wanted = stages[: kills - len(done)]
+        project = make_film(folder / f"film-{films}", song, done, rng, on_kill, expected, wanted)
         assert film_frames(project) == expected.film, "another film than the undisturbed one"
         films += 1
     return done, films
@@ -115,18 +129,20 @@ class Expected:
 
 
 def make_film(
-    home: Path, song: Path, done: list[Kill], rng: random.Random, on_kill, expected: Expected | None, kills: int = 0
+    home: Path, song: Path, done: list[Kill], rng: random.Random, on_kill, expected: Expected | None, stages
 ) -> Project:
     """Start a page, kill it and its worker on the way to the film; at last the page is ended."""
     page = start_page(home, song)
     try:
-        for stage in PER_FILM[: max(0, kills - len(done))]:
-            victim, moment = VICTIMS[len(done) % len(VICTIMS)], rng.uniform(0.0, LONGEST[stage])
+        for stage in stages:
+            turn = len(done) + len(done) // len(PER_FILM)  # so that each of them is killed in every stage
+            victim, moment = VICTIMS[turn % len(VICTIMS)], rng.uniform(0.0, LONGEST[stage])
             if wait_for_stage(home, stage, page) == "done":
                 break
             time.sleep(moment)
+            seen = stage_of(home)
             kill(page, home, victim)
-            done.append(Kill(victim, stage_of(home), round(moment, 3), check(home, expected)))
+            done.append(Kill(victim, seen, round(moment, 3), check(home, expected)))
             on_kill(done[-1])
             if victim != "worker":
                 page = start_page(home, song)
@@ -143,7 +159,8 @@ def start_page(home: Path, song: Path) -> subprocess.Popen:
 
 def environment(home: Path) -> dict[str, str]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    return {**os.environ, "MV_HOME": str(home), "PYTHONPATH": path}
+    devices = home.parent / "devices"  # whoever else renders on this machine is not waited for
+    return {**os.environ, "MV_HOME": str(home), "MV_DEVICES": str(devices), "PYTHONPATH": path}
 
 
 def kill(page: subprocess.Popen, home: Path, victim: str) -> None:
@@ -212,7 +229,7 @@ def wait_for_stage(home: Path, stage: str, page: subprocess.Popen) -> str:
     """Until the film stands at this stage or after it: which it is. A job given up after too many kills in a row is
     tried again, as its user would."""
     order = {name: place for place, name in enumerate((*STAGES, "done"))}
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + PATIENCE
     while True:
         assert page.poll() is None, "the page has ended by itself"
         assert time.monotonic() < deadline, f"stuck at {stage_of(home)}"
@@ -287,9 +304,13 @@ def be_page(home: str, song: str) -> None:
 
 
 def be_worker(arguments: list[str]) -> None:
-    """The program's own worker; for the tiny model, one that knows it and keeps checkpoints more often."""
+    """The program's own worker, slowed down where kills would rarely meet it; for the tiny model, one that knows it and
+    keeps checkpoints more often."""
+    import director
     from mv.jobs.worker import main as work
 
+    director.direct = rested(director.direct, PLANNING_REST, PLANNING_REST)
+    Path.replace = rested(Path.replace, FILE_REST, 0.0)
     if os.environ["CHAOS_MODEL"] == "tiny":
         from mv import checkpoints
         from mv.model.catalog import MODELS, ModelSpec
@@ -297,6 +318,18 @@ def be_worker(arguments: list[str]) -> None:
         checkpoints.PACE = 0.1
         MODELS["tiny"] = ModelSpec("tiny", "", Path(arguments[0]).parent / "model", "", ((64, 32),), steps=STEPS)
     work(arguments)
+
+
+def rested(work, before: float, after: float):
+    """The same, with seconds of rest round it."""
+
+    def slow(*values, **more):
+        time.sleep(before)
+        result = work(*values, **more)
+        time.sleep(after)
+        return result
+
+    return slow
 
 
 if __name__ == "__main__":

@@ -35,12 +35,16 @@ PARTS = ("text", "DiT", "decoder", "encoder", "listening", "other")
 
 @dataclass(frozen=True)
 class Measurement:
-    """film: length in seconds. seconds: part → computing time. memory: stage → peak MiB of the process after it."""
+    """film: length in seconds. seconds: part → computing time. memory: stage → peak MiB of the process after it.
+
+    over_matmul: see `time_over_matmul`; None for the animatic.
+    """
 
     film: float
     shots: int
     seconds: dict[str, float]
     memory: dict[str, float]
+    over_matmul: float | None = None
 
     @property
     def peak(self) -> float:
@@ -49,9 +53,10 @@ class Measurement:
 
 @dataclass
 class Stopwatch:
-    """Time spent inside functions, by name."""
+    """Time spent inside functions, by name, and what each was last called with."""
 
     seconds: Counter = field(default_factory=Counter)
+    last: dict[str, tuple[tuple, dict]] = field(default_factory=dict)
 
     def timed(self, name: str, function: Callable) -> Callable:
         def call(*args, **kwargs):
@@ -60,6 +65,7 @@ class Stopwatch:
                 return function(*args, **kwargs)
             finally:
                 self.seconds[name] += time.perf_counter() - start
+                self.last[name] = args, kwargs
 
         return call
 
@@ -72,6 +78,8 @@ def main() -> None:
     measurements = [measure_apart(length, args) for length in args.lengths]
     print(f"\n{args.model}, size {args.size}, steps {args.steps or 'the model’s own'}, {cores()} cores\n")
     print_times(measurements)
+    if measurements[-1].over_matmul is not None:
+        print(f"\nDiT over one plain matrix product of as many FLOPs: {measurements[-1].over_matmul:.2f}")
     sys.exit(print_memory(measurements) > GROWTH_LIMIT)
 
 
@@ -145,7 +153,30 @@ def film_in_stages(song: Path, output: Path, model: str, size: str, steps: int |
     watch.timed("encoder", make.assemble)(plan, output)
     memory["assembly"] = peak_memory()
     elsewhere = time.perf_counter() - start - watch.seconds.total()
-    return Measurement(plan.duration, len(plan.shots), {**watch.seconds, "other": elsewhere}, memory)
+    over_matmul = None if renderer.name == "animatic" else time_over_matmul(renderer.pipeline.transformer, watch)
+    return Measurement(plan.duration, len(plan.shots), {**watch.seconds, "other": elsewhere}, memory, over_matmul)
+
+
+def time_over_matmul(transformer, watch: Stopwatch, repeats: int = 7) -> float:
+    """Time of the transformer's last call again, over that of one plain square matrix product in its number format with
+    as many multiplications; medians of calls that take turns."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    args, kwargs = watch.last["DiT"]
+    forward = type(transformer).forward
+    with torch.inference_mode():
+        with FlopCounterMode(display=False) as counter:
+            forward(transformer, *args, **kwargs)
+        side = round((counter.get_total_flops() / 2) ** (1 / 3))
+        a, b = (torch.randn(side, side).to(transformer.dtype) for _ in range(2))
+        spent = {forward: [], torch.matmul: []}
+        for _ in range(repeats):
+            for function, arguments, named in ((forward, (transformer, *args), kwargs), (torch.matmul, (a, b), {})):
+                start = time.perf_counter()
+                function(*arguments, **named)
+                spent[function].append(time.perf_counter() - start)
+    return float(np.median(spent[forward]) / np.median(spent[torch.matmul]))
 
 
 def watch_model(renderer, watch: Stopwatch) -> None:

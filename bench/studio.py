@@ -3,9 +3,12 @@
     python bench/studio.py                  all of it, in a real Chromium; prints one JSON line each
 
 animatic: from an edit of a shot's words to its new animatic on the page, seconds. edit: from the pointer's release to
-Python's answer shown on the page, milliseconds. scroll: pictures a second while the timeline is scrolled from end to
-end, zoomed in, with 600 shots. The load of the machine stands beside them. Needs playwright and Chromium (CHROMIUM
-names it).
+Python's answer shown on the page, milliseconds, and beside it the same gesture with an empty post (floor). in process:
+an edit without page and network, wall and CPU milliseconds. scroll: pictures a second while the timeline is scrolled
+from end to end, zoomed in, with 600 shots, and what the page's main thread spends on a picture, milliseconds: on the
+CPU as the system counts it, and waiting for one, which is the machine's load and not the page's work; and what the
+whole browser spends. The load of the machine stands beside them. Needs playwright and Chromium (CHROMIUM names it), and
+Linux for the thread's times.
 """
 
 import argparse
@@ -15,6 +18,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import time
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -99,7 +103,8 @@ def plan_of(analysis: Analysis, num_shots: int, song: Path) -> Timeline:
 
 
 def measure_edits(page, num_edits: int) -> dict:
-    """Drags of boundaries by hand, one after the other."""
+    """Drags of boundaries by hand, one after the other. Every other one ends in an empty post instead of an edit: what
+    the gesture, the page's drawing and the way to the server and back take without any work of the studio (floor)."""
     page.evaluate("MVStudio.timeline.zoom(6)")
     page.wait_for_timeout(500)
     page.evaluate("MVStudio.timeline.snapping = false")
@@ -108,21 +113,72 @@ def measure_edits(page, num_edits: int) -> dict:
         "[...document.querySelectorAll('.mv-handle')].map((n) => n.getBoundingClientRect())"
         ".filter((b) => b.left > 60 && b.left < innerWidth - 60).map((b) => [b.left + 4, b.top + 30])"
     )
+    page.evaluate(FLOOR)
     for i in range(num_edits):
         x, y = boxes[i % len(boxes)]
         x += 0 if i // len(boxes) % 2 == 0 else 6
-        page.mouse.move(x, y)
-        page.mouse.down()
-        page.mouse.move(x + (6 if i // len(boxes) % 2 == 0 else -6), y, steps=3)
-        page.mouse.up()
-        page.wait_for_function("MVStudio.link.pending.size === 0")
-        page.wait_for_timeout(60)
-    times = sorted(page.evaluate("MVStudio.link.latencies"))
+        for empty in (True, False):
+            page.evaluate("(empty) => { window.empty = empty; }", empty)
+            page.mouse.move(x, y)
+            page.mouse.down()
+            page.mouse.move(x + (6 if i // len(boxes) % 2 == 0 else -6), y, steps=3)
+            page.mouse.up()
+            page.wait_for_function("MVStudio.link.pending.size === 0 && !window.posting")
+            page.wait_for_timeout(60)
+    floors = page.evaluate("window.floors")
+    times, floors = sorted(page.evaluate("MVStudio.link.latencies")), sorted(floors)
     return {
         "edits": len(times),
         "median_ms": round(statistics.median(times), 1),
         "p95_ms": round(times[int(0.95 * (len(times) - 1))], 1),
         "worst_ms": round(times[-1], 1),
+        "floor_median_ms": round(statistics.median(floors), 1),
+        "floor_p95_ms": round(floors[int(0.95 * (len(floors) - 1))], 1),
+    }
+
+
+FLOOR = """() => {
+  const link = MVStudio.link, edit = link.edit;
+  window.floors = [];
+  link.edit = async (op) => {
+    if (!window.empty) return edit.call(link, op);
+    window.posting = true;
+    const start = performance.now();
+    await link.post("ping", {});
+    window.floors.push(performance.now() - start);
+    window.posting = false;
+    link.tell("plan");
+    return {};
+  };
+}"""
+
+
+def measure_in_process(project: Project, num_edits: int = 60) -> dict:
+    """Moved boundaries, a pause after each as a user makes; nothing draws the animatic meanwhile."""
+    from mv.ui.studio import Studio
+
+    studio = Studio(project.folder.parent, None, None)
+    studio.sketcher.draw = lambda folder, shot=0: None
+    number, wall, cpu = -1, [], []
+    for i in range(num_edits + 1):
+        shots = project.plan().shots
+        shot = shots[1 + i % (len(shots) - 1)]
+        edit = {"seq": i, "op": "move_boundary", "id": shot.id, "frame": shot.start + 1}
+        start, busy = time.perf_counter(), time.thread_time()
+        answer = studio.edit({"project": project.name, "number": number, "edits": [edit]})
+        wall.append(1000 * (time.perf_counter() - start))
+        cpu.append(1000 * (time.thread_time() - busy))
+        assert answer["acks"][0]["error"] is None, answer
+        number = answer["plan"]["number"]
+        time.sleep(0.03)
+    project.save()
+    wall, cpu = sorted(wall[1:]), sorted(cpu[1:])  # the first one reads the plan
+    return {
+        "median_ms": round(statistics.median(wall), 1),
+        "p95_ms": round(wall[int(0.95 * (num_edits - 1))], 1),
+        "cpu_median_ms": round(statistics.median(cpu), 1),
+        "bytes": len(json.dumps(answer)),
+        "shots": len(shots),
     }
 
 
@@ -141,26 +197,53 @@ def measure_animatic(page, num_edits: int = 8) -> dict:
     return {"median_s": round(statistics.median(times), 2), "worst_s": round(max(times), 2), "first_s": round(first, 2)}
 
 
-SCROLL = """async () => {
+SCROLL = """async (steps) => {
   const scroller = MVStudio.timeline.scroller, times = [];
-  MVStudio.timeline.zoom(8);
+  MVStudio.timeline.zoom(8, 0);
   await new Promise((done) => setTimeout(done, 800));
   const end = scroller.scrollWidth - scroller.clientWidth, seconds = 6, start = performance.now();
   await new Promise((done) => requestAnimationFrame(function step(now) {
     times.push(now);
-    scroller.scrollLeft = end * Math.min(1, (now - start) / 1000 / seconds);
-    if (now - start < 1000 * seconds) requestAnimationFrame(step); else done();
+    const share = steps ? times.length / steps : (now - start) / 1000 / seconds;
+    scroller.scrollLeft = end * Math.min(1, share);
+    if (share < 1) requestAnimationFrame(step); else done();
   }));
   const gaps = times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b);
   const fps = 1000 * gaps.length / (times.at(-1) - times[0]);
-  return {fps, worst_ms: gaps.at(-1), p95_ms: gaps[Math.floor(0.95 * gaps.length)]};
+  return {fps, worst_ms: gaps.at(-1), p95_ms: gaps[Math.floor(0.95 * gaps.length)], pictures: times.length};
 }"""
+
+
+def measure_scroll(page) -> dict:
+    """By the clock, twice: the second time the pictures of the shots are there. Then step by step as at 60 pictures a
+    second, however long each takes: so a busy machine's page does the same work as a quiet one's."""
+    result = {}
+    for which, steps in (("first", 0), ("again", 0), ("steps", 360)):
+        page.evaluate("MVStudio.timeline.fit()")
+        before = main_thread(page)
+        seen = page.evaluate(SCROLL, steps)
+        ran, waited, browser = (after - earlier for after, earlier in zip(main_thread(page), before))
+        number = seen.pop("pictures")
+        seen |= {"main_thread_ms": ran / number, "waited_ms": waited / number, "browser_ms": browser / number}
+        result[which] = {key: round(value, 1) for key, value in seen.items()}
+    return result
+
+
+def main_thread(page) -> tuple[float, float, float]:
+    """Milliseconds that the page's main thread ran, and waited for a core, since it began; and that all threads of the
+    browser ran: without a graphics card they paint, too."""
+    session = page.context.browser.new_browser_cdp_session()
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    busiest = max((p for p in processes if p["type"] == "renderer"), key=lambda p: p["cpuTime"])["id"]
+    ran, waited, _ = Path(f"/proc/{busiest}/task/{busiest}/schedstat").read_text().split()
+    return int(ran) / 1e6, int(waited) / 1e6, 1000 * sum(process["cpuTime"] for process in processes)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--edits", type=int, default=40)
     parser.add_argument("--shots", type=int, default=200)
+    parser.add_argument("--only", choices=("edit", "scroll"), help="one of the two pages")
     parser.add_argument("--no-render", action="store_true", help="measure edits with nothing rendering beside them")
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
@@ -173,7 +256,11 @@ def main() -> None:
         edited = make_project(home / "edit", 400.0, options.shots)
         long = make_project(home / "long", 1200.0, 600)
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        for project in (edited, long):
+            print(json.dumps({"measured": "in process", **measure_in_process(project), "load": os.getloadavg()[0]}))
         for project, name in ((edited, "edit"), (long, "scroll")):
+            if options.only not in (None, name):
+                continue
             os.environ["GRADIO_TEMP_DIR"] = str(project.folder.parent / "uploads")
             blocks = launch(project.folder.parent, block=False)
             try:
@@ -181,8 +268,8 @@ def main() -> None:
                 page.goto(f"{blocks.local_url}?project={project.name}")
                 page.wait_for_selector(".mv-shot", state="attached", timeout=120_000)
                 if name == "scroll":
-                    result = {key: round(value, 1) for key, value in page.evaluate(SCROLL).items()}
-                    result |= {"minutes": 20, "shots": 600}
+                    page.wait_for_timeout(3000)
+                    result = measure_scroll(page) | {"minutes": 20, "shots": 600}
                 else:
                     print(json.dumps({"measured": "animatic", **measure_animatic(page), "load": os.getloadavg()[0]}))
                     if not options.no_render:

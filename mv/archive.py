@@ -4,6 +4,7 @@ What comes in was made by others: nothing is written outside the new project's f
 and the documents may name no file but the project's own.
 """
 
+import json
 import re
 import shutil
 import stat
@@ -11,6 +12,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from mv.errors import InputError, cannot_write
@@ -19,6 +21,8 @@ from mv.schema import Analysis, Timeline
 from mv.video import whole_file
 
 FOLDERS = ("takes", "films", "history")
+# Of Timeline, Brief, Shot and Take.
+_FILE_FIELDS = {"song", "analysis", "image", "lyrics", "references", "reference", "file"}
 NAME = re.compile(r"\w[\w .()'&+,=@~!-]{0,150}\.[A-Za-z0-9]{1,8}")  # a file in a project
 PROJECT = re.compile(r"\w[\w.-]{0,99}")
 MAX_FILES = 20_000
@@ -139,7 +143,7 @@ def _check_documents(folder: Path) -> None:
     """Every document can be read, and names only files of the project. Raises InputError."""
     for path in [*folder.glob("plan*.json"), *folder.glob("render*.json"), *folder.glob("history/r*.json")]:
         plan = Timeline.load(path)
-        named = [plan.song, plan.analysis, plan.brief.image, plan.brief.lyrics]
+        named = [plan.song, plan.analysis, plan.brief.image, plan.brief.lyrics, *plan.brief.references.values()]
         named += [shot.reference for shot in plan.shots]
         for name in filter(None, named):
             if not NAME.fullmatch(name):
@@ -147,5 +151,27 @@ def _check_documents(folder: Path) -> None:
         for take in (take for shot in plan.shots for take in shot.takes):
             if not NAME.fullmatch(take.file):
                 raise InputError(f"{path.name}: it names {take.file[:80]!r}, which is outside of the project")
+    for path in folder.glob("history/*.jsonl"):  # the undo journal: its steps hold shots and briefs
+        for line in path.read_text("utf-8", "replace").splitlines():
+            for name in _files_named(line):
+                if not NAME.fullmatch(name):
+                    raise InputError(f"{path.name}: it names {name[:80]!r}, which is outside of the project")
     for path in folder.glob("analysis*.json"):
         Analysis.load(path)
+
+
+def _files_named(line: str) -> Iterator[str]:
+    """The files that a line of the journal names; none where it is no JSON, which the journal's reader refuses, too."""
+
+    def walk(value, key: str) -> Iterator[str]:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                yield from walk(inner, key if key == "references" else name)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from walk(inner, key)
+        elif isinstance(value, str) and value and key in _FILE_FIELDS:
+            yield value
+
+    with suppress(ValueError, RecursionError):
+        yield from walk(json.loads(line), "")

@@ -1,9 +1,10 @@
 """Timeline + takes + song → the film: one mp4 with exactly the planned frames and the song's own sound from sample 0.
 
-Everything streams: one frame of a take (two in a crossfade) is in memory at a time.
+Everything streams: one frame of a take (two in a crossfade) is in memory at a time. The picture is encoded shot by shot
+(mv/pieces.py) into `pieces` beside the takes, and copied from there.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import numpy as np
 
 from mv.errors import Cancelled, InputError, OutputError
 from mv.generation import chosen_take
-from mv.schema import Take, Timeline, Transition
-from mv.video import FrameReader, add_video, encode, open_mp4, to_video_frame, whole_file
+from mv.pieces import add_picture, copy_pieces, encode_pieces, remove_others
+from mv.schema import Take, Timeline
+from mv.video import open_mp4, whole_file
 
-FILM_CRF = 17  # no difference to be seen from the takes at this size
+PIECES_SHARE = 0.9  # of the work; the rest is the sound
 BIT_RATE = 128_000  # a channel
 SAMPLE_RATES = (32000, 44100, 48000)  # Hz; kept as they are, others become the last: every browser plays these
 LAYOUTS = {1: "mono", 2: "stereo"}
@@ -43,17 +45,19 @@ def assemble(
     audio = read_audio(song)
     tags = {"title": timeline.title, "comment": describe_film(timeline, takes), **(metadata or {})}
     rate = audio.sr if audio.sr in SAMPLE_RATES else SAMPLE_RATES[-1]
+    folder = Path(takes_dir).parent / "pieces"
+    report = lambda share: on_progress(PIECES_SHARE * share)
+    pieces = encode_pieces(timeline, takes, Path(takes_dir), folder, report, cancelled)
     with whole_file(output) as temporary, open_mp4(temporary, tags, timescale=rate) as film:
-        stream = add_video(film, timeline.fps, timeline.width, timeline.height, FILM_CRF)
+        picture = add_picture(film, pieces, timeline.fps)
         sound = _Sound(film, audio.samples, audio.sr, rate)
-        for index, frame in enumerate(_pictures(timeline, takes, Path(takes_dir))):
+        for num_frames in copy_pieces(film, picture, pieces, timeline.fps):
             if cancelled():
                 raise Cancelled("stopped before the film was whole; the takes are kept")
-            encode(film, stream, frame, index)
-            sound.write_until(index / timeline.fps)  # side by side, so that the muxer holds little back
-            on_progress((index + 1) / timeline.num_frames)
-        film.mux(stream.encode(None))
+            sound.write_until(num_frames / timeline.fps)  # side by side, so that the muxer holds little back
+            on_progress(PIECES_SHARE + (1 - PIECES_SHARE) * num_frames / timeline.num_frames)
         sound.finish()
+    remove_others(folder, pieces)
     return output
 
 
@@ -98,68 +102,6 @@ def _takes(timeline: Timeline) -> list[Take]:
                 f"shot {shot.id}: its take has {take.num_frames} frames, the plan wants {stop - start}: render it again"
             )
     return takes
-
-
-# ---------------------------------------------------------------- picture
-
-
-def _pictures(timeline: Timeline, takes: list[Take], takes_dir: Path) -> Iterator[av.VideoFrame]:
-    """The film's frames in order, 4:2:0. Outside of transitions a shot's frames pass through as they were decoded."""
-    nexts = [shot.transition for shot in timeline.shots[1:]] + [Transition()]
-    before = None
-    for index, (shot, take, after) in enumerate(zip(timeline.shots, takes, nexts)):
-        reader = _open_take(timeline, index, take, takes_dir)
-        if shot.transition.kind == "crossfade":
-            start, stop = shot.start - shot.transition.in_offset, shot.start + shot.transition.out_offset
-            yield from _crossfade(timeline, before, reader, start, stop)
-        for number in range(shot.start + shot.transition.handles[1], shot.end - after.handles[0]):
-            covered = shot.transition.cover(number - shot.start)
-            veil = shot.transition.look.veil if covered else after.look.veil
-            covered = covered or after.cover(number - shot.end)
-            yield _veiled(reader.rgb(number), veil, covered) if covered else reader.frame(number)
-        if before is not None:
-            before.close()
-        before = reader
-    before.close()
-
-
-def _open_take(timeline: Timeline, index: int, take: Take, takes_dir: Path) -> FrameReader:
-    start, _ = timeline.span(index)
-    reader = FrameReader(takes_dir / take.file, start)
-    first = reader.frame(start)
-    if (first.width, first.height) != (timeline.width, timeline.height):
-        reader.close()
-        raise InputError(
-            f"shot {timeline.shots[index].id}: its take is {first.width}x{first.height}, the plan wants "
-            f"{timeline.width}x{timeline.height}: render it again"
-        )
-    return reader
-
-
-def _crossfade(
-    timeline: Timeline, before: FrameReader | None, after: FrameReader, start: int, stop: int
-) -> Iterator[av.VideoFrame]:
-    """Film frames [start, stop): `after` appears over `before`, over black where the film begins with it."""
-    from moviepy import ColorClip, CompositeVideoClip, VideoClip
-    from moviepy.video.fx import CrossFadeIn
-
-    fps = float(timeline.fps)
-    duration = (stop - start) / fps
-
-    def layer(reader: FrameReader) -> VideoClip:
-        # moviepy asks by seconds; the middle of a frame's time cannot be rounded into its neighbour.
-        return VideoClip(lambda time: reader.rgb(start + int(time * fps)), duration=duration)
-
-    size = (timeline.width, timeline.height)
-    below = layer(before) if before is not None else ColorClip(size, color=(0, 0, 0), duration=duration)
-    mix = CompositeVideoClip([below, layer(after).with_effects([CrossFadeIn(duration)])], use_bgclip=True)
-    for i in range(stop - start):
-        yield to_video_frame(mix.get_frame((i + 0.5) / fps))
-
-
-def _veiled(rgb: np.ndarray, colour: tuple[int, int, int], covered: float) -> av.VideoFrame:
-    """(h, w, 3) uint8 under a colour, 0..1 of it."""
-    return to_video_frame(np.rint((1 - covered) * rgb + covered * np.array(colour)).astype(np.uint8))
 
 
 # ---------------------------------------------------------------- sound

@@ -18,20 +18,21 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from mv.camera import CameraPath
+from mv.devices import turn
 from mv.errors import Cancelled, InputError, ModelError, MusicVideoError
 from mv.projects import check_space
 from mv.schema import Shot, Take, Timeline
 
 TAKE_CRF = 10  # near to lossless: the film is encoded once more
 TAKE_FORMAT = "h264-crf10-2"  # part of every key: change it when takes are written otherwise
-TAKE_BYTES, FILM_BYTES = 0.25, 0.08  # a pixel, of takes and film: more than most need
+TAKE_BYTES, FILM_BYTES = 0.25, 0.16  # a pixel, of takes, and of the film with its pieces: more than most need
 MAX_ATTEMPTS = 3  # at one shot that fails by a fault of the program or the machine
 BACKOFF = 2.0  # seconds until it is tried again; four times as long after each further failure
 PATIENCE = 0.1  # seconds between two looks at a queue where nothing can be done now
@@ -97,6 +98,9 @@ class Ledger:
 
     def moved(self, shot: str, share: float) -> None: ...
 
+    def pictured(self, shot: str, picture: Callable[[], np.ndarray]) -> None:
+        """picture(): a frame of the shot in work as it would be now, (h, w, 3) uint8; asking costs some computing."""
+
     def ended(self, shot: str, seconds: float | None, error: str) -> None:
         """Done in so many seconds, or failed with an error."""
 
@@ -111,6 +115,7 @@ class Progress:
     shot_share: float  # 0..1 of the shot in work
     frames_done: float
     num_frames: int
+    waits: str = ""  # for what, while nothing can be rendered: the device is another process's
 
     @property
     def share(self) -> float:
@@ -243,6 +248,9 @@ class ShotQueue:
         self._tell(task, self._ledger.moved, share)
         self.report(share)
 
+    def pictured(self, task: Task, picture: Callable[[], np.ndarray]) -> None:
+        self._tell(task, self._ledger.pictured, cache(picture))
+
     def finish(self, task: Task, take: Take) -> None:
         del self._running[task.key]
         self._frames_done += task.num_frames
@@ -259,7 +267,7 @@ class ShotQueue:
         if not again:
             raise error
         logging.warning("shot %s failed, it will be tried again", task.shots[0], exc_info=error)
-        self._due[task.key] = time.monotonic() + BACKOFF * 4 ** (self._attempts[task.key] - 1)
+        self._due[task.key] = time.monotonic() + backoff(self._attempts[task.key])
         self.put_back(task)
 
     def put_back(self, task: Task) -> None:
@@ -267,30 +275,45 @@ class ShotQueue:
         del self._running[task.key]
         self._waiting.insert(0, task)
 
-    def report(self, share: float) -> None:
+    def wait(self, holder: str) -> None:
+        """Nothing can be rendered now: another process has the device. Raises Cancelled."""
+        self.check_cancelled()
+        self.report(0.0, f"waiting: {holder}")
+
+    def report(self, share: float, waits: str = "") -> None:
         frames = self._frames_done + sum(share * task.num_frames for task, share in self._running.values())
-        self._on_progress(Progress(len(self.takes), self._num_shots, share, frames, self._num_frames))
+        self._on_progress(Progress(len(self.takes), self._num_shots, share, frames, self._num_frames, waits))
 
     def _tell(self, task: Task, what: Callable, *values) -> None:
         for shot in task.shots:
             what(shot, *values)
 
 
+def backoff(failures: int) -> float:
+    """Seconds until what failed so often in a row is tried again."""
+    return BACKOFF * 4 ** (failures - 1)
+
+
 class LocalExecutor:
-    """One shot after the other, in this process."""
+    """One shot after the other, in this process, once no other one renders on its device."""
 
     def __init__(self, renderer: Renderer) -> None:
         self.renderer, self.name, self.identity = renderer, renderer.name, renderer.identity
 
     def run(self, queue: ShotQueue, takes_dir: Path) -> None:
+        if not queue.over:
+            with turn(queue.wait):
+                self._run(queue, takes_dir)
+
+    def _run(self, queue: ShotQueue, takes_dir: Path) -> None:
         while not queue.over:
             task = queue.next()
             if task is None:
                 time.sleep(PATIENCE)
                 continue
             try:
-                progress = partial(queue.progress, task)
-                take = render_take(task.conditions(), task.key, self.renderer, takes_dir, progress, queue.cancelled)
+                seen = partial(queue.progress, task), queue.cancelled, partial(queue.pictured, task)
+                take = render_take(task.conditions(), task.key, self.renderer, takes_dir, *seen)
             except Exception as error:
                 queue.fail(task, error)
             else:
@@ -304,17 +327,20 @@ def render_take(
     takes_dir: Path,
     on_progress: Callable[[float], None] = lambda share: None,
     cancelled: Callable[[], bool] = lambda: False,
+    on_picture: Callable[[Callable[[], np.ndarray]], None] = lambda picture: None,
 ) -> Take:
     """Render one shot and write its file, whole or not at all, under a name that no take has yet.
 
-    A renderer that `resumes` keeps where it stands beside the takes: killed in the middle, it goes on from there.
+    A renderer that `resumes` keeps where it stands beside the takes: killed in the middle, it goes on from there. One
+    that `shows` calls on_picture now and then; see Ledger.pictured.
     """
     from mv.video import write_video
 
     start = time.perf_counter()
     checkpoint = takes_dir / f".{key}.safetensors" if getattr(renderer, "resumes", False) else None
-    resume = {} if checkpoint is None else {"checkpoint": checkpoint}
-    frames = renderer.render(conditions, on_progress, cancelled, **resume)
+    options = {} if checkpoint is None else {"checkpoint": checkpoint}
+    options |= {"on_picture": on_picture} if getattr(renderer, "shows", False) else {}
+    frames = renderer.render(conditions, on_progress, cancelled, **options)
     _check_frames(frames, conditions, renderer)
     seconds = time.perf_counter() - start
     name = _free_name(takes_dir, key)
@@ -358,7 +384,7 @@ def _feed(digest, name: str, value) -> None:
 
 def find_take(takes_dir: Path, key: str, num_frames: int) -> Take | None:
     """The newest take of this content in a folder, if any. A damaged file, or one of another length, is none."""
-    from mv.video import read_metadata
+    from mv.video import num_packets, read_metadata
 
     for _, path in sorted(_attempts(takes_dir, key), reverse=True):
         try:
@@ -366,7 +392,7 @@ def find_take(takes_dir: Path, key: str, num_frames: int) -> Take | None:
             take = Take.model_validate_json(tags.get("comment", ""))
         except (InputError, ValueError):
             continue
-        if length == take.num_frames == num_frames:
+        if length == take.num_frames == num_frames == num_packets(path):
             return take
     return None
 

@@ -1,6 +1,6 @@
 """The folder of a project: who works on it, what may be swept out of it, whether the disk has room for it.
 
-    song, project.json, analysis.json, plan.json, rendered.json, takes/, films/ ...
+    song, project.json, analysis.json, plan.json, rendered.json, takes/, pieces/, films/ ...
 
 Everything in it is written whole or not at all, under a temporary name that begins with a dot.
 """
@@ -20,7 +20,7 @@ from mv.errors import DiskFull, InputError, cannot_write
 
 RESERVE = 128 * 2**20  # bytes left free on the disk: the job store and the user's other programs need some too
 LOCK = ".lock"
-FORGOTTEN = 86400  # seconds: a temporary file this old in the project's own folder belongs to no one
+FORGOTTEN = 86400  # seconds: a temporary file this old belongs to no one
 
 
 # ---------------------------------------------------------------- space
@@ -52,11 +52,19 @@ def _mib(size: int) -> str:
 # ---------------------------------------------------------------- one process at a time
 
 
+class Taken(InputError):
+    """Another process has the lock; holder: which, and since when, in words."""
+
+    def __init__(self, name: str, holder: str) -> None:
+        super().__init__(f"{name}: {holder}; wait until it is done, or stop it")
+        self.holder = holder
+
+
 @contextmanager
 def lock(folder: str | Path, purpose: str) -> Iterator[None]:
     """Hold a project for this process while it plans or renders; the lock ends with the process, however that ends.
 
-    Raises InputError saying who holds it, OutputError where the folder cannot be written.
+    Raises Taken saying who holds it, OutputError where the folder cannot be written.
     """
     path = Path(folder) / LOCK
     try:
@@ -66,7 +74,7 @@ def lock(folder: str | Path, purpose: str) -> Iterator[None]:
         raise cannot_write(path, error) from None
     with file:
         if not _try_lock(file):
-            raise InputError(f"{path.parent.name}: {_holder(path)}; wait until it is done, or stop it")
+            raise Taken(path.parent.name, _holder(path))
         _say(
             file, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "what": purpose, "since": time.time()})
         )
@@ -148,16 +156,18 @@ def start_process(command: Sequence[str], home: str | Path, **options) -> subpro
 # ---------------------------------------------------------------- what a killed process leaves
 
 
-def sweep(folder: str | Path) -> None:
-    """Remove the temporary files a killed process left. Only for who holds the project's lock: others may be writing.
+OURS = ("takes", "pieces", "films", "live")  # folders that only the holder of the lock writes in
+OTHERS = (".", "history", "storyboard", "exports")  # ... and those that the page and its drawing process write in
 
-    The page writes small files in the project's own folder without it: those go only when they are a day old.
-    """
+
+def sweep(folder: str | Path) -> None:
+    """Remove the temporary files a killed process left. Only for who holds the project's lock: others may be writing
+    in OTHERS, so what lies there goes only when it is a day old."""
     folder = Path(folder)
-    for path in [*folder.glob("takes/.*"), *folder.glob("films/.*")]:
+    for path in [path for name in OURS for path in (folder / name).glob(".*")]:
         if path.suffix != ".safetensors":  # checkpoints are there to be found
             path.unlink(missing_ok=True)
-    for path in folder.glob(".*.json.*"):
+    for path in [path for name in OTHERS for path in (folder / name).glob(".*.*.*")]:
         with suppress(OSError):
             if abs(time.time() - path.stat().st_mtime) > FORGOTTEN:
                 path.unlink()

@@ -13,15 +13,16 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import conditions_of
 
+from mv import generation
 from mv.errors import Cancelled, DiskFull, InputError, OutputError
 from mv.generation import generate
-from mv.jobs import JobStore, Progress, ShotLedger, work
+from mv.jobs import PLANNING, JobStore, Progress, ShotLedger, picture_path, work
 from mv.jobs import store as jobs
 from mv.jobs import worker as worker_module
-from mv.jobs.worker import local_devices
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_a_job_is_done_and_remembered(store, at_work, tmp_path):
     job = store.submit("song", "make")
     at_work(lambda job, report, cancelled: seen.append((job.project, job.kind)))
     wait_for(lambda: not store.get(job.id).open)
-    again = JobStore(tmp_path).latest("song")
+    again = JobStore(tmp_path).status("song")
     assert seen == [("song", "make")] and (again.id, again.state, again.progress) == (job.id, "done", 1.0)
 
 
@@ -113,7 +114,7 @@ def test_what_the_user_did_wrong_is_told_in_their_words(store, at_work):
 
 
 def test_a_fault_is_tried_again_then_fails_and_the_worker_goes_on(store, at_work, monkeypatch):
-    monkeypatch.setattr(jobs, "BACKOFF", 0.01)
+    monkeypatch.setattr(generation, "BACKOFF", 0.01)
     tries = []
 
     def run(job, report, cancelled):
@@ -183,13 +184,14 @@ def test_a_job_that_kills_its_workers_is_given_up(store):
     assert store.get(job.id).state == "failed" and "stopped 3 times" in store.get(job.id).error
 
 
-def test_a_cancelled_job_of_a_dead_worker_does_not_come_back(store):
+@pytest.mark.parametrize("asked, state", [("cancel", "cancelled"), ("pause", "paused")])
+def test_a_job_of_a_dead_worker_stops_as_it_was_asked_to(store, asked, state):
     job = store.submit("song", "make")
     store.claim("elsewhere:1:a")
-    store.cancel(job.id)
+    getattr(store, asked)(job.id)
     age(store, job.id, jobs.STALE + 1, "elsewhere:1:a")
     store.recover()
-    assert store.get(job.id).state == "cancelled"
+    assert store.get(job.id).state == state
 
 
 def test_finished_shots_keep_a_killed_job_alive(store):
@@ -256,15 +258,6 @@ def test_cancel_wins_over_pause(store):
     assert store.get(job.id).state == "cancelled"
 
 
-def test_a_paused_job_of_a_dead_worker_stays_paused(store):
-    job = store.submit("song", "make")
-    store.claim("elsewhere:1:a")
-    store.pause(job.id)
-    age(store, job.id, jobs.STALE + 1, "elsewhere:1:a")
-    store.recover()
-    assert store.get(job.id).state == "paused"
-
-
 def test_a_failed_or_cancelled_job_can_be_tried_again(store):
     job = store.submit("song", "make")
     store.claim("host:1:a")
@@ -291,7 +284,7 @@ def test_a_job_that_failed_by_a_fault_waits_before_it_tries_again(store, monkeyp
     store.finish(other.id, "host:1:a", "done")
     assert store.claim("host:1:a") is None
     now = time.monotonic()
-    monkeypatch.setattr(jobs.time, "monotonic", lambda: now + jobs.BACKOFF)
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now + generation.BACKOFF)
     assert store.claim("host:1:a").attempts == 2
 
 
@@ -302,11 +295,79 @@ def test_priority_goes_before_age(store):
 
 
 def test_a_device_does_one_job_at_a_time(store):
-    jobs_ = [store.submit(name, "make") for name in "abc"]
-    assert store.claim("host:1:a", "cuda:0").id == jobs_[0].id
+    waiting = [store.submit(name, "render") for name in "abc"]
+    assert store.claim("host:1:a", "cuda:0").id == waiting[0].id
     assert store.claim("host:2:b", "cuda:0") is None
-    assert store.claim("host:3:c", "cuda:1").id == jobs_[1].id
-    assert store.get(jobs_[1].id).device == "cuda:1"
+    assert store.claim("host:3:c", "cuda:1").id == waiting[1].id
+    assert store.get(waiting[1].id).device == "cuda:1"
+
+
+def test_plans_do_not_wait_for_films(store):
+    film, make, plan = store.submit("a", "render"), store.submit("b", "make"), store.submit("c", "plan")
+    assert [store.ahead(job) for job in (film, make, plan)] == [0, 0, 1]
+    assert store.claim("host:1:a", "cuda:0").id == film.id
+    assert store.claim("host:2:b", PLANNING).id == make.id
+    assert store.claim("host:2:b", PLANNING) is None and store.claim("host:3:c", "cuda:1") is None
+    store.mark_planned(make.id)
+    store.hand_on(make.id, "host:2:b")
+    assert (store.get(make.id).state, store.get(make.id).attempts, store.ahead(make)) == ("queued", 0, 1)
+    assert store.claim("host:2:b", PLANNING).id == plan.id
+    assert store.claim("host:3:c", "cuda:1").id == make.id
+
+
+def test_a_make_job_is_planned_by_one_worker_and_rendered_by_another(store):
+    stop, seen = threading.Event(), []
+
+    def run(job, report, cancelled):
+        seen.append((job.kind, job.device))
+        if job.device == PLANNING:
+            store.mark_planned(job.id)
+
+    job = store.submit("song", "make")
+    threads = [
+        threading.Thread(target=work, args=(store, run, stop), kwargs={"device": device})
+        for device in (PLANNING, "cuda:0")
+    ]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: not store.get(job.id).open)
+    stop.set()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert store.get(job.id).state == "done" and seen == [("make", PLANNING), ("make", "cuda:0")]
+    assert [attempt.outcome for attempt in store.attempts(job.id)] == ["done", "done"]
+
+
+def test_a_film_lets_urgent_shots_go_first_and_goes_on(store, at_work):
+    order = []
+
+    def run(job, report, cancelled):
+        order.append(job.project)
+        if job.project == "film" and len(order) == 1:
+            until_cancelled(job, report, cancelled)
+
+    film = store.submit("film", "render")
+    at_work(run)
+    wait_for(lambda: store.get(film.id).message == "Working")
+    urgent = store.submit("looked at", "render", priority=1)
+    wait_for(lambda: not store.get(film.id).open and not store.get(urgent.id).open)
+    assert order == ["film", "looked at", "film"] and store.get(film.id).state == "done"
+    assert [attempt.outcome for attempt in store.attempts(film.id)] == ["interrupted", "done"]
+
+
+def test_only_one_device_gives_way(store):
+    first, second, plan = store.submit("a", "render"), store.submit("b", "render"), store.submit("p", "plan")
+    store.claim("host:1:a", "cuda:0")
+    store.claim("host:2:b", "cuda:1")
+    store.claim("host:3:c", PLANNING)
+    store.submit("plan of no device", "plan", priority=2)
+    beats = lambda: [
+        store.beat(job.id, worker, Progress())
+        for job, worker in ((first, "host:1:a"), (second, "host:2:b"), (plan, "host:3:c"))
+    ]
+    assert beats() == [True, True, True]
+    store.submit("looked at", "render", priority=1)
+    assert beats() == [True, False, True], "the last that came"
 
 
 def test_every_shot_is_known(store):
@@ -344,6 +405,34 @@ def test_the_shot_looked_at_comes_first(store, timeline, renderer, tmp_path):
     assert JobStore(store.home).first_shots("song") == ["s3", "gone"]
     store.prioritise("song", [])
     assert store.first_shots("song") == []
+
+
+def test_a_picture_of_the_shot_in_work_lies_in_the_project_and_goes_with_it(store, timeline, renderer, tmp_path):
+    from PIL import Image
+
+    job = store.submit("song", "render")
+    store.claim("host:1:a")
+    ledger, folder = ShotLedger(store, store.get(job.id)), store.home / "song"
+    left, path = picture_path(folder, "killed"), picture_path(folder, "../s1")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"of a process that was killed")
+    ledger.planned([("../s1", "k1")], set())
+    assert not left.exists() and path.parent == left.parent
+    asked = []
+
+    def picture() -> np.ndarray:
+        asked.append(1)
+        return np.full((288, 512, 3), 99, np.uint8)
+
+    for _ in range(3):  # no more often than once a second
+        ledger.pictured("../s1", picture)
+    assert asked == [1] and Image.open(path).size == (256, 144)
+    ledger.ended("../s1", 1.0, "")
+    assert not path.exists()
+    blocked = ShotLedger(store, store.get(job.id))
+    blocked.folder = tmp_path / "file"
+    blocked.folder.write_bytes(b"")
+    blocked.pictured("s2", picture)  # where it cannot be written the shot goes on
 
 
 # ---------------------------------------------------------------- full disks, clocks, damage
@@ -508,13 +597,6 @@ def test_a_half_written_page_is_mended_from_the_log(store, tmp_path):
     assert all(after.status(f"p{number}") for number in range(60)) and not list(home.glob("*.damaged-*"))
 
 
-def test_devices_are_found_without_loading_anything(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
-    assert local_devices() == ["cuda:2", "cuda:5"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert local_devices() == ["default"]
-
-
 def test_a_home_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="Choose another folder"):
@@ -533,11 +615,13 @@ time.sleep(60)
 """
     root = os.path.dirname(os.path.dirname(os.path.dirname(jobs.__file__)))
     process = subprocess.Popen([sys.executable, "-c", studio], stdout=subprocess.PIPE, cwd=root, text=True)
-    worker = int(process.stdout.readline())
-    os.kill(worker, 0)
+    workers = [int(pid) for pid in process.stdout.readline().split()]
+    assert len(workers) == 2, "one plans, one renders"
+    for worker in workers:
+        os.kill(worker, 0)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait_for(lambda: not _lives(worker), seconds=30)
+    wait_for(lambda: not any(map(_lives, workers)), seconds=30)
 
 
 def _lives(pid: int) -> bool:

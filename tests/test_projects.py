@@ -6,10 +6,13 @@ import random
 import stat
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import conditions_of
 from typer.testing import CliRunner
@@ -19,6 +22,7 @@ from mv.archive import export_project, import_project
 from mv.cli import app
 from mv.errors import DiskFull, InputError, MusicVideoError, OutputError
 from mv.generation import generate
+from mv.jobs import JobStore, work
 from mv.schema import Analysis, Timeline, write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +43,13 @@ def project(timeline, analysis, renderer, click_song, tmp_path) -> Path:
     (folder / "takes" / ".half.mp4").write_bytes(b"half")
     (folder / "link.txt").symlink_to("/etc/passwd")
     return folder
+
+
+def wait_for(condition, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
 
 
 # ---------------------------------------------------------------- one process at a time
@@ -78,10 +89,16 @@ def test_sweeping_takes_only_what_nobody_needs(project):
     checkpoint = project / "takes" / ".key.safetensors"
     checkpoint.write_bytes(b"state")
     (project / "films" / ".film.abc.mp4").write_bytes(b"half")
+    for name in ("pieces", "live", "storyboard", "history"):
+        (project / name).mkdir()
+    (project / "pieces" / ".piece.abc.mp4").write_bytes(b"half")
+    (project / "live" / ".picture.jpg.abc").write_bytes(b"half")
     fresh, old = project / ".plan.json.abc", project / ".plan.json.old"
-    for path in (fresh, old):
+    forgotten = [old, project / "storyboard" / ".sheet.jpg.abc", project / "history" / ".r1.json.abc"]
+    for path in (fresh, *forgotten):
         path.write_text("{")
-    os.utime(old, (0, 0))
+    for path in forgotten:
+        os.utime(path, (0, 0))
     before = {path for path in project.rglob("*") if not path.name.startswith(".")}
     projects.sweep(project)
     assert checkpoint.exists() and fresh.exists()
@@ -135,6 +152,38 @@ def test_a_disk_that_fills_up_in_the_middle_is_said_and_leaves_nothing(small_dis
     renderer.rendered.clear()
     generate(timeline, conditions_of(timeline), renderer, small_disk / "takes")
     assert len(renderer.rendered) + len(kept) == 3, "what was finished is used"
+
+
+def test_a_job_on_a_full_disk_pauses_and_goes_on_when_there_is_room(small_disk, timeline, renderer, monkeypatch):
+    """The disk is full in the middle of a shot; the store stands on it too, and needs some kilobytes for itself."""
+    monkeypatch.setattr("mv.generation.check_space", lambda *_: None)
+    monkeypatch.setattr("mv.jobs.worker.SPARE", 2**16)
+    store, stop = JobStore(small_disk), threading.Event()
+    filler, paint = small_disk / "filler", renderer.render
+
+    def noise(*values):
+        return np.random.default_rng(1).integers(0, 256, paint(*values).shape, np.uint8)
+
+    def run(job, report, cancelled):
+        if len(renderer.rendered) == 0:
+            filler.write_bytes(bytes(projects.free_bytes(small_disk) - 2**16))
+        generate(timeline, conditions_of(timeline), renderer, small_disk / "takes")
+
+    renderer.render = noise
+
+    job = store.submit("song", "render")
+    worker = threading.Thread(target=work, args=(store, run, stop))
+    worker.start()
+    try:
+        wait_for(lambda: store.get(job.id).state == "paused")
+        said = store.get(job.id)
+        assert said.message.startswith("Paused: ") and "Free" in said.message and said.needs > 0
+        filler.unlink()
+        wait_for(lambda: store.get(job.id).state == "done")
+    finally:
+        stop.set()
+        worker.join(timeout=10)
+    assert len(list((small_disk / "takes").glob("*.mp4"))) == 3 and not list((small_disk / "takes").glob(".*"))
 
 
 # ---------------------------------------------------------------- out and in
@@ -232,6 +281,18 @@ def test_bombs_are_refused_before_and_while_they_unpack(tmp_path, monkeypatch):
 def test_two_files_of_one_place_are_refused(tmp_path):
     with pytest.raises(InputError, match="twice"):
         import_project(zipped(tmp_path / "x.zip", PLAN, ("p/Song.wav", b"a"), ("p/song.WAV", b"b")), tmp_path / "home")
+
+
+@pytest.mark.parametrize("key", ["reference", "file", "song", "references"])
+def test_an_undo_journal_that_names_other_files_is_refused(project, tmp_path, key):
+    value = {"role": "/etc/passwd"} if key == "references" else "/etc/passwd"
+    (project / "history").mkdir(exist_ok=True)
+    (project / "history" / "steps.jsonl").write_text(
+        json.dumps({"at": 0, "before": [{key: value}], "after": []}) + "\n"
+    )
+    packed = export_project(project, tmp_path / "x.zip")
+    with pytest.raises(InputError, match="outside of the project"):
+        import_project(packed, tmp_path / "home")
 
 
 @pytest.mark.parametrize("field", ["song", "analysis", "take", "reference", "image"])

@@ -10,19 +10,23 @@ What a page calls, all on `JobStore(home)`, all safe from any thread or process;
     cancel(job_id), retry(job_id)                retry: a failed or cancelled job goes on from what was finished
     attempts(job_id) -> list[Attempt]            who tried what, when, and how it ended
 
-`Worker(home).ensure()` keeps one worker process for each device alive; `python -m mv.jobs HOME` runs one by hand.
+`Worker(home).ensure()` keeps one worker process alive that plans, and one for each device that renders: a plan never
+waits for somebody's film. `python -m mv.jobs HOME` runs one by hand that does both.
 
 A job's `state`: queued → running → done, failed, cancelled, or paused (by the user, or by a full disk: `needs` bytes
-have to be free, then it goes on by itself). queued, running and paused jobs are open. A device does one job at a time.
+have to be free, then it goes on by itself). queued, running and paused jobs are open. A device does one job at a time,
+that of the highest priority: another one gives way at its next window, and goes on from there. A make job is queued
+again, for its rendering, when it is planned.
 A worker that dies leaves a heartbeat that goes stale; its job returns to the queue and goes on from the takes already
 made. Faults are tried again with back-off, what only the user can mend is not.
 """
 
-from mv.jobs.ledger import ShotLedger
-from mv.jobs.store import Attempt, Job, JobStore, Kind, Progress, ShotProgress, State
+from mv.jobs.ledger import ShotLedger, picture_path
+from mv.jobs.store import PLANNING, Attempt, Job, JobStore, Kind, Progress, ShotProgress, State
 from mv.jobs.worker import Report, Run, Worker, work
 
 __all__ = [
+    "PLANNING",
     "Attempt",
     "Job",
     "JobStore",
@@ -34,5 +38,6 @@ __all__ = [
     "ShotProgress",
     "State",
     "Worker",
+    "picture_path",
     "work",
 ]

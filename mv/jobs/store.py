@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import time
 import uuid
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -20,18 +21,21 @@ from pathlib import Path
 from typing import Literal
 
 from mv.errors import InputError, OutputError
+from mv.generation import backoff
 from mv.projects import free_bytes
 
 STALE = 30.0  # seconds without a heartbeat until a worker counts as dead; compiling may hold a process up for 10 s
 DEAD = 2.0  # ... when its process is seen to be gone
 MAX_ATTEMPTS = 3  # a job that fails this often in a row, with nothing finished in between, is given up
-BACKOFF = 2.0  # seconds until a failed job tries again; four times as long after each further failure
+PLANNING = "planning"  # the device of plans: they need none, so they never wait for a film to be rendered
 
 Kind = Literal["plan", "make", "render"]
 State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 ShotState = Literal["waiting", "running", "done", "failed"]
 OPEN = ("queued", "running", "paused")
 _OPEN = "('queued', 'running', 'paused')"
+# Whether what a job does next is planning (1) or rendering (0); to be told which table.
+_PLANS = "({0}.kind = 'plan' OR {0}.kind = 'make' AND NOT {0}.planned)"
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,17 @@ _SHOT = ", ".join(field.name for field in fields(ShotProgress))
 _ATTEMPT = ", ".join(field.name for field in fields(Attempt))
 
 
+# Does a rendering of a higher priority wait while this job, id ?, is the least urgent and the last that came of those
+# that are rendered? Only that one gives way, so that several devices do not all stop for one. due: at monotonic time ?
+_OUTRANKED = f"""
+    SELECT 1 FROM jobs AS own, jobs AS other WHERE own.id = ? AND NOT {_PLANS.format("own")}
+    AND other.state = 'queued' AND NOT {_PLANS.format("other")} AND other.priority > own.priority
+    AND (other.due IS NULL OR other.due <= ?)
+    AND NOT EXISTS (SELECT 1 FROM jobs AS less WHERE less.state = 'running' AND NOT {_PLANS.format("less")}
+        AND (less.priority < own.priority OR less.priority = own.priority AND less.rowid > own.rowid))
+"""
+
+
 class JobStore:
     """Jobs of all projects in HOME/jobs.sqlite3; safe to use from many threads and processes."""
 
@@ -164,8 +179,16 @@ class JobStore:
             except sqlite3.DatabaseError:
                 self._set_aside()
                 self._migrate()
+            self._hold_open()
         except (OSError, sqlite3.Error) as error:
             raise OutputError(f"{home}: cannot keep projects here: {error}. Choose another folder.") from None
+
+    def _hold_open(self) -> None:
+        """One connection that does nothing, for as long as this store is in use: the log and its index stay on the
+        disk with it, and need no new space when the disk is full."""
+        idle = sqlite3.connect(self.path, timeout=10, check_same_thread=False)
+        weakref.finalize(self, idle.close)
+        idle.execute("SELECT count(*) FROM jobs").fetchall()
 
     def _migrate(self) -> None:
         with self._database() as database:
@@ -220,12 +243,11 @@ class JobStore:
         """The newest job of a project."""
         return self._one("WHERE project = ? ORDER BY rowid DESC LIMIT 1", project)
 
-    latest = status
-
     def ahead(self, job: Job) -> int:
-        """Jobs that are in work or come before this one."""
+        """Jobs that are in work or come before this one; plans go their own way."""
         with self._database() as database:
-            query = """SELECT count(*) FROM jobs AS other, jobs AS own WHERE own.id = ? AND other.id != own.id
+            query = f"""SELECT count(*) FROM jobs AS other, jobs AS own WHERE own.id = ? AND other.id != own.id
+                AND {_PLANS.format("other")} = {_PLANS.format("own")}
                 AND (other.state = 'running' OR other.state = 'queued' AND (other.priority > own.priority
                     OR other.priority = own.priority AND other.rowid < own.rowid))"""
             return database.execute(query, (job.id,)).fetchone()[0]
@@ -294,14 +316,18 @@ class JobStore:
 
     def claim(self, worker: str, device: str = "") -> Job | None:
         """The waiting job of the highest priority, the oldest of these, now running on this device; None while
-        another one runs there or nothing waits."""
+        another one runs there or nothing waits.
+
+        On PLANNING only what is to be planned, elsewhere only what is to be rendered, without a device both.
+        """
         now = time.monotonic()
+        fits = "1" if not device else f"{_PLANS.format('jobs')} = {int(device == PLANNING)}"
         with self._database() as database:
             database.execute("BEGIN IMMEDIATE")
             row = database.execute(
                 f"""UPDATE jobs SET state = 'running', worker = ?, device = ?, heartbeat = ?, boot = ?,
                     attempts = attempts + 1, cancel = 0, pause = 0, started = ?, finished = NULL, error = ''
-                WHERE id = (SELECT id FROM jobs WHERE state = 'queued'
+                WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND {fits}
                     AND (due IS NULL OR boot != ? OR due <= ?) ORDER BY priority DESC, rowid LIMIT 1)
                 AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND device = ?) RETURNING {_JOB}""",
                 (worker, device, now, boot(), time.time(), boot(), now, device),
@@ -313,14 +339,16 @@ class JobStore:
         return _job(row)
 
     def beat(self, job_id: str, worker: str, progress: Progress) -> bool:
-        """Sign of life. True while the job should go on: not cancelled or paused, and still this worker's."""
+        """Sign of life. True while the job should go on: not cancelled or paused, still this worker's, and with no
+        rendering of a higher priority waiting for its device."""
+        now = time.monotonic()
         with self._database(durable=False) as database:
             row = database.execute(
                 """UPDATE jobs SET heartbeat = ?, boot = ?, message = ?, progress = ?, eta = ?
                 WHERE id = ? AND worker = ? AND state = 'running' RETURNING cancel OR pause""",
-                (time.monotonic(), boot(), progress.message, progress.share, progress.eta, job_id, worker),
+                (now, boot(), progress.message, progress.share, progress.eta, job_id, worker),
             ).fetchone()
-        return row is not None and not row[0]
+            return row is not None and not row[0] and not database.execute(_OUTRANKED, (job_id, now)).fetchone()
 
     def mark_planned(self, job_id: str) -> None:
         """From here on the plan belongs to the user: a second attempt at this job must not plan again."""
@@ -332,18 +360,24 @@ class JobStore:
         self._end(job_id, worker, state, state, message, error)
 
     def halt(self, job_id: str, worker: str) -> None:
-        """The job has stopped as asked: cancelled, or paused where only that was asked."""
-        with self._database() as database:
-            row = database.execute("SELECT cancel, pause FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        if row is not None and row[1] and not row[0]:
+        """The job has stopped as asked: cancelled, paused, or to let a more urgent one go first."""
+        job = self.get(job_id)
+        if job is not None and job.cancel:
+            self._end(job_id, worker, "cancelled", "cancelled", "Cancelled")
+        elif job is not None and job.pause:
             self._end(job_id, worker, "paused", "paused", "Paused", counts=False)
         else:
-            self._end(job_id, worker, "cancelled", "cancelled", "Cancelled")
+            self.put_back(job_id, worker, "Lets a more urgent rendering go first")
 
-    def put_back(self, job_id: str, worker: str) -> None:
+    def put_back(
+        self, job_id: str, worker: str, message: str = "Interrupted; goes on when the studio runs again"
+    ) -> None:
         """The worker is told to stop: its job waits for the next one, and the attempt does not count."""
-        message = "Interrupted; goes on when the studio runs again"
         self._end(job_id, worker, "queued", "interrupted", message, counts=False)
+
+    def hand_on(self, job_id: str, worker: str) -> None:
+        """The film is planned: its job waits for a device to be rendered on."""
+        self._end(job_id, worker, "queued", "done", "Planned; waiting for its turn to be rendered", counts=False)
 
     def hold(self, job_id: str, worker: str, message: str, needs: int) -> None:
         """Pause until so many bytes are free; see `recover`."""
@@ -355,7 +389,7 @@ class JobStore:
         if job is None or job.attempts >= MAX_ATTEMPTS:
             self.finish(job_id, worker, "failed", "Failed", error)
             return
-        wait = BACKOFF * 4 ** (job.attempts - 1)
+        wait = backoff(job.attempts)
         message = f"Something went wrong; trying again in {wait:g} seconds"
         self._end(job_id, worker, "queued", "failed", message, error, due=time.monotonic() + wait)
 

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from mv.devices import local_devices
 from mv.errors import NO_SPACE, Cancelled, DiskFull, MusicVideoError
-from mv.jobs.store import Job, JobStore, Progress
+from mv.jobs.store import PLANNING, Job, JobStore, Progress
 from mv.projects import free_bytes, start_process
 
 BEAT = 0.5  # seconds between heartbeats; also how often a cancel is noticed
@@ -29,7 +30,7 @@ Run = Callable[[Job, Report, Callable[[], bool]], None]
 def work(
     store: JobStore, run: Run, stop: threading.Event, abort: Callable[[], None] = lambda: None, device: str = ""
 ) -> None:
-    """Do jobs until `stop` is set; a job in hand is put back then.
+    """Do jobs until `stop` is set; a job in hand is put back then. device: as for JobStore.claim.
 
     abort: called where a job does not heed its cancel within GRACE (it compiles, loads, encodes); ends the process.
     """
@@ -57,8 +58,18 @@ def _attend(store: JobStore, job: Job, worker: str, run: Run, stop: threading.Ev
     except Exception as error:
         end = partial(_say_failure, store, job, worker, error)
     else:
-        end = partial(store.finish, job.id, worker, "done", "Done")
+        planned = job.device == PLANNING and job.kind == "make"
+        end = (
+            partial(store.hand_on, job.id, worker) if planned else partial(store.finish, job.id, worker, "done", "Done")
+        )
     _insist(end, stop)
+
+
+def _say_success(store: JobStore, job: Job, worker: str) -> None:
+    if job.kind == "make" and job.device == PLANNING:
+        store.hand_on(job.id, worker)
+    else:
+        store.finish(job.id, worker, "done", "Done")
 
 
 def _say_failure(store: JobStore, job: Job, worker: str, error: Exception) -> None:
@@ -129,8 +140,8 @@ class _Heart:
             self._over.wait(BEAT)
 
     def give_up(self) -> None:
-        """Cancelled or paused by the user, or interrupted with the worker; nothing where the job is another worker's
-        by now."""
+        """Cancelled or paused by the user, outranked, or interrupted with the worker; nothing where the job is another
+        worker's by now."""
         if self.stop.is_set():
             self.store.put_back(self.job.id, self.worker)
         else:
@@ -145,15 +156,15 @@ class _Heart:
 
 
 class Worker:
-    """The studio's worker processes, one a device. They stop when the studio does, however that ends: they read its
-    pipe."""
+    """The studio's worker processes: one that plans, and one a device that renders. They stop when the studio does,
+    however that ends: they read its pipe."""
 
     command = (sys.executable, "-m", "mv.jobs")
 
     def __init__(self, home: str | Path, devices: Sequence[str] | None = None) -> None:
         """devices: None for every NVIDIA GPU here, or what torch finds by itself."""
         self.home = Path(home)
-        self.devices = tuple(devices if devices is not None else local_devices())
+        self.devices = (*(devices if devices is not None else local_devices()), PLANNING)
         self.processes: dict[str, subprocess.Popen] = {}
         self._lock = threading.Lock()
 
@@ -182,18 +193,6 @@ class Worker:
         return start_process([*self.command, str(self.home), "--with-studio", "--device", device], self.home)
 
 
-def local_devices() -> list[str]:
-    """cuda:0, cuda:1 ... by what the driver lists, within CUDA_VISIBLE_DEVICES; else ["default"]: what torch finds by
-    itself. Loads no library."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        names = [name for name in visible.split(",") if name.strip() not in ("", "-1")]
-    else:
-        gpus = Path("/proc/driver/nvidia/gpus")
-        names = [str(number) for number, _ in enumerate(gpus.iterdir())] if gpus.is_dir() else []
-    return [f"cuda:{name.strip()}" for name in names] or ["default"]
-
-
 def _stop_with_studio(stop: threading.Event) -> None:
     """Returns when the other end of the pipe is gone; not through sys.stdin, whose lock would hang the exit."""
     while os.read(0, 1024):
@@ -205,7 +204,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m mv.jobs", description="Do the jobs of a projects folder.")
     parser.add_argument("home", type=Path, help="the projects folder")
     parser.add_argument("--with-studio", action="store_true", help="stop when the standard input is closed")
-    parser.add_argument("--device", default="default", help="cuda:0, cuda:1 ...; left out: what torch finds")
+    parser.add_argument(
+        "--device", default="", help="cuda:0, cuda:1 ..., default: render there; planning: plan; left out: do both"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     stop = threading.Event()
@@ -214,7 +215,7 @@ def main(arguments: list[str] | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     if hasattr(os, "nice"):
-        os.nice(5)  # the page stays quick while a film renders
+        os.nice(3 if options.device == PLANNING else 5)  # the page stays quick, and plans are waited for
     if options.device.startswith("cuda:"):  # before torch is loaded
         os.environ["CUDA_VISIBLE_DEVICES"] = options.device.removeprefix("cuda:")
     from mv.ui.project import run_job  # the wiring of this process; the store knows nothing of the page
