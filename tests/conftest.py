@@ -35,6 +35,14 @@ def click_samples(seconds=4.0, sr=SR, bpm=120, channels=2):
     return np.repeat(y[:, None], channels, 1)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_devices(tmp_path_factory):
+    """Tests do not wait for a film that this machine renders meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MV_DEVICES", str(tmp_path_factory.mktemp("devices")))
+        yield
+
+
 @pytest.fixture
 def click_song(tmp_path):
     """Four seconds of clicks at 120 BPM: a stereo wav."""

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -160,6 +161,82 @@ def test_veils_cover_exactly_their_frames_and_move_nothing(timeline, renderer, t
     assert np.array_equal(sound(film)[0], sound(without)[0]), "the sound is the same to the bit"
 
 
+# ---------------------------------------------------------------- pieces
+
+
+def pieces_in(takes):
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (takes.parent / "pieces").iterdir()}
+
+
+def test_the_film_is_the_same_whichever_pieces_were_there(plan, takes, tmp_path):
+    first = assemble(plan, plan.song, tmp_path / "film.mp4", takes).read_bytes()
+    pieces = pieces_in(takes)
+    assert len(pieces) == 3
+    for path in list(pieces)[:2]:
+        path.unlink()
+    assert assemble(plan, plan.song, tmp_path / "film.mp4", takes).read_bytes() == first
+    assert {path: content for path, (content, _) in pieces_in(takes).items()} == {
+        path: content for path, (content, _) in pieces.items()
+    }
+
+
+def test_an_edit_encodes_the_pieces_it_touched(plan, timeline, renderer, takes, tmp_path):
+    assemble(plan, plan.song, tmp_path / "film.mp4", takes)
+    before = pieces_in(takes)
+    shots = [timeline.shots[0].model_copy(update={"seed": 9}), *timeline.shots[1:]]
+    edited = timeline.model_copy(update={"shots": shots})
+    edited = generate(edited, conditions_of(edited), renderer, takes)
+    film = assemble(edited, plan.song, tmp_path / "film.mp4", takes)
+    after = pieces_in(takes)
+    assert len(after) == 4 and before.items() <= after.items(), "one more, the others as they were"
+    assert abs(int(pictures(film)[0][16, 32, 1]) - grey(9, 0)) <= 3
+    shots[2] = shots[2].model_copy(update={"transition": Transition()})
+    cut = generate(edited.model_copy(update={"shots": shots}), conditions_of(edited), renderer, takes, only={"s2"})
+    cut = generate(cut, conditions_of(cut), renderer, takes)
+    assemble(cut, plan.song, tmp_path / "film.mp4", takes)
+    assert len(pieces_in(takes)) == 6, "a crossfade less changes the two shots it joined"
+
+
+@pytest.mark.parametrize("lengths", [(1, 1, 1, 1, 1), (1, 2, 3, 1, 40), (30, 1, 2, 1, 5)])
+def test_shots_of_a_few_frames_join_exactly(renderer, takes, click_song, tmp_path, lengths):
+    fps, starts = Fraction(30000, 1001), np.cumsum((0, *lengths)).tolist()
+    shots = [
+        Shot(id=f"s{i}", start=starts[i], duration=length, section=0, prompt="", seed=i)
+        for i, length in enumerate(lengths)
+    ]
+    timeline = Timeline(
+        song=str(click_song), analysis="", fps=fps, width=32, height=32, num_frames=starts[-1], shots=shots
+    )
+    plan = generate(timeline, conditions_of(timeline), renderer, takes)
+    with av.open(str(assemble(plan, click_song, tmp_path / "film.mp4", takes))) as film:
+        stream = film.streams.video[0]
+        frames = list(film.decode(stream))
+        assert [frame.pts * stream.time_base for frame in frames] == [n / fps for n in range(starts[-1])]
+    seen = [int(frame.to_ndarray(format="rgb24")[16, 16, 1]) for frame in frames]
+    expected = [grey(i, n) for i, length in enumerate(lengths) for n in range(length)]
+    assert np.abs(np.array(seen) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("left", [0, 500, -20])
+def test_a_piece_cut_short_is_encoded_again(plan, takes, tmp_path, left):
+    first = assemble(plan, plan.song, tmp_path / "film.mp4", takes).read_bytes()
+    piece = min(pieces_in(takes))
+    piece.write_bytes(piece.read_bytes()[:left])
+    assert assemble(plan, plan.song, tmp_path / "film.mp4", takes).read_bytes() == first
+
+
+def test_old_pieces_make_room(plan, takes, tmp_path, monkeypatch):
+    monkeypatch.setattr("mv.pieces.KEPT", 2)
+    folder = takes.parent / "pieces"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"old{number}.mp4").write_bytes(b"")
+        os.utime(folder / f"old{number}.mp4", (number, number))
+    assemble(plan, plan.song, tmp_path / "film.mp4", takes)
+    assert {path.name for path in folder.glob("old*")} == {"old3.mp4", "old4.mp4"}
+    assert len(pieces_in(takes)) == 5
+
+
 # ---------------------------------------------------------------- what can go wrong
 
 
@@ -195,7 +272,7 @@ def test_a_damaged_take_leaves_no_film(plan, takes, tmp_path):
         with pytest.raises(InputError, match="Render the plan again"):
             assemble(plan, plan.song, tmp_path / "film.mp4", takes)
 
-    assert folder_after(run, tmp_path) == set()
+    assert folder_after(run, tmp_path) == {"pieces"}
 
 
 def test_a_song_that_is_none_leaves_no_film(plan, takes, tmp_path):

@@ -6,6 +6,7 @@ import time
 import wave
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -82,8 +83,9 @@ def new_page(browser, studio):
 
     def open_page(width: int = 1280, height: int = 720):
         contexts.append(browser.new_context(viewport={"width": width, "height": height}))
+        contexts[-1].on("request", lambda request: asked.append(request.url))  # of every page and worker in it
         page = contexts[-1].new_page()
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("websocket", lambda socket: asked.append(socket.url))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.set_default_timeout(60_000)
         page.goto(studio)
@@ -479,6 +481,10 @@ def test_scripts_use_the_same_verbs(studio, home, tmp_path):
     assert done()["shots_to_render"] == 0
     film = client.predict(project, api_name="/download")
     assert film.endswith(".mp4") and (home / project) in Path(film.partition("=")[2]).parents
+    with urlopen(studio + film, timeout=60) as answer:
+        assert answer.read(12)[4:8] == b"ftyp", "what a script downloads is the film"
+    with pytest.raises(Exception, match="there is no project"):
+        client.predict("nobody", api_name="/status")
     with pytest.raises(Exception, match="uploaded file"):
         client.predict({"path": "/etc/passwd"}, api_name="/analyze")
 
@@ -489,6 +495,12 @@ def test_the_embedded_models_take_plays(page, home, tmp_path):
     page.locator(".mv-shot").first.click()
     page.get_by_test_id("render-shot").click()
     wait_for_state(page, "queued", "running")
-    wait_for_state(page, "done", "failed", seconds=300)
+    page.wait_for_function(
+        "(() => { const n = document.querySelector('[data-testid=live-picture]');"
+        " return n && !n.hidden && n.naturalWidth > 0; })()",
+        timeout=300_000,
+    )
+    screenshot(page, tmp_path, "shot-in-work")
+    wait_for_state(page, "done", "failed", seconds=600)
     page.wait_for_function("document.querySelector('[data-testid=badge]').textContent.includes('Take · mv-mini')")
     screenshot(page, tmp_path, "take-of-the-model")

@@ -22,8 +22,9 @@ from mv.cli import app
 from mv.doctor import _pins, examine
 from mv.errors import InputError
 from mv.lyrics import read_lyrics
-from mv.make import SIZES, load_plan, save_plan
+from mv.make import SIZES, load_plan, read_analysis, save_plan
 from mv.schema import Analysis, Brief, Timeline
+from mv.world.vocabulary import PALETTES
 
 ROOT = Path(__file__).parent.parent
 
@@ -171,7 +172,7 @@ def test_five_lines_make_a_film(click_song):
 
 def test_a_plan_explains_itself(click_song):
     page = run("plan", click_song, "--explain", "--size", "draft", "--seed", 3).stdout
-    assert "variety in bits" in page and "s001" in page and "cut: the film starts with the song" in page
+    assert "Camera: " in page and "s001" in page and "cut: the film starts with the song" in page
     assert "onset" in page and "of max" in page
     table = run("plan", click_song, "--explain", "--format", "csv", "-o", "p.json", "--size", "draft").stdout
     rows = list(csv.DictReader(table.splitlines()))
@@ -186,7 +187,7 @@ def test_a_plan_explains_itself(click_song):
 @pytest.fixture
 def endpoint():
     """A loopback server in the shape of an OpenAI-compatible one; yields its address and the requests it got."""
-    answer = {"parts": [{"part": "home", "scene": "forest", "time": "day", "palette": "lime"}]}
+    answer = {"parts": [{"part": "home", "mood": "calm", "scene": "forest", "time": "day", "palette": "lime"}]}
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -364,6 +365,9 @@ def test_songs_that_are_none(tmp_path):
         ("--writer", "ftp://127.0.0.1", "writer: expected an address such as"),
         ("--seed", str(2**32), "seed: expected"),
         ("--image", "nowhere.png", "no such image"),
+        ("--image", "chorus=nowhere.png", "no such image"),
+        ("--image", "moon=nowhere.png", "image: expected one of cast, light, intro"),
+        ("--image", "cast=", "image: expected FILE or NAME=FILE"),
         ("--theme", "a city <crowd jumps& strat>@0:02", "moments: column 21: expected one of start, mid, end, all"),
         ("--lyrics", "nowhere.lrc", "cannot read the lyrics"),
     ],
@@ -525,12 +529,22 @@ def test_broken_lyrics_name_their_line(tmp_path, text, words):
 # ---------------------------------------------------------------- reference image
 
 
-def test_a_theme_that_names_its_light_keeps_it(image):
-    asked, (reason,) = make._with_image_light(Brief(theme="emerald forest", image=str(image)))
-    assert asked.theme == "emerald forest" and reason.choice == "emerald"
-    asked, (reason,) = make._with_image_light(Brief(theme="a city", image=str(image)))
-    assert asked.theme == "a city, crimson light" and reason.choice == "crimson"
-    assert make._with_image_light(Brief(theme="a city"))[1] == []
+def test_two_pictures_of_one_name_are_two_and_stay_with_the_plan(click_song, image, tmp_path, home):
+    from PIL import Image
+
+    (tmp_path / "sea").mkdir()
+    Image.new("RGB", (64, 48), (20, 90, 230)).save(tmp_path / "sea" / "red.png")
+    pictures = ["--image", image, "--image", f"ocean={tmp_path / 'sea' / 'red.png'}"]
+    run("plan", click_song, "-o", "p.json", "--size", "draft", *pictures)
+    plan = load_plan("p.json")
+    files = {Path(plan.brief.image), Path(plan.brief.references["ocean"])}
+    assert {file.name for file in files} == {"red.png", "ocean-red.png"} and all(file.is_file() for file in files)
+    assert {file.parent for file in files} == {Path(plan.analysis).parent}
+    lights = {("ocean" in shot.prompt, next(p for p in PALETTES if f"{p} light" in shot.prompt)) for shot in plan.shots}
+    assert (True, "azure") in lights and lights <= {(True, "azure"), (False, "crimson")}
+    again = make.replan(plan, read_analysis(plan))
+    assert [shot.fingerprint for shot in again.shots] == [shot.fingerprint for shot in plan.shots]
+    assert again.brief == plan.brief
 
 
 # ---------------------------------------------------------------- doctor

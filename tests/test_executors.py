@@ -210,14 +210,25 @@ def two_nodes():
     pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-cluster.txt")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    head = {"num_cpus": 1, "include_dashboard": False}
+    cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     try:
-        yield cluster, cluster.add_node(num_cpus=1)
+        yield cluster, patiently(lambda: cluster.add_node(num_cpus=1))
     finally:
         import ray
 
         ray.shutdown()
         cluster.shutdown()
+
+
+def patiently(start):
+    """A node has thirty seconds to start, by Ray's own rule: not always enough on a busy machine."""
+    for _ in range(4):
+        try:
+            return start()
+        except Exception as error:
+            late = error
+    raise late
 
 
 @pytest.mark.slow

@@ -67,10 +67,11 @@ def test_fresh_renders_again_beside_the_older_takes_and_is_found_later(timeline,
     assert [shot.chosen for shot in later.shots] == [shot.chosen for shot in fresh.shots]
 
 
-def test_a_damaged_or_short_take_is_rendered_again(timeline, renderer, tmp_path):
+@pytest.mark.parametrize("left", [0, 200, -30])
+def test_a_damaged_or_short_take_is_rendered_again(timeline, renderer, tmp_path, left):
     takes = [chosen_take(shot) for shot in make_takes(timeline, renderer, tmp_path).shots]
     damaged, short = (tmp_path / takes[i].file for i in (0, 1))
-    damaged.write_bytes(damaged.read_bytes()[:200])
+    damaged.write_bytes(damaged.read_bytes()[:left])
     write_video(short, np.zeros((3, 32, 64, 3), np.uint8), Fraction(24), 10, {"comment": takes[1].model_dump_json()})
     again = make_takes(timeline, renderer, tmp_path)
     assert renderer.rendered == [1, 2, 3, 1, 2]
@@ -326,3 +327,22 @@ def test_the_newest_take_stands_where_none_is_chosen(timeline, renderer, tmp_pat
     assert chosen_take(both) == shot.takes[0]
     assert chosen_take(both.model_copy(update={"chosen": None})) == newer
     assert chosen_take(timeline.shots[0]) is None
+
+
+def test_a_renderer_that_shows_is_asked_for_pictures(timeline, renderer, tmp_path):
+    seen = []
+
+    class Showing(type(renderer)):
+        shows = True
+
+        def render(self, conditions, on_progress, cancelled, on_picture):
+            frames = super().render(conditions, on_progress, cancelled)
+            on_picture(lambda: frames[-1])
+            return frames
+
+    class Looking(Ledger):
+        def pictured(self, shot, picture):
+            seen.append((shot, int(picture()[0, 0, 0])))
+
+    generate(timeline, conditions_of(timeline), Showing(), tmp_path, ledger=Looking())
+    assert seen == [("s1", grey(1, 23)), ("s2", grey(2, 27)), ("s3", grey(3, 53))]

@@ -226,6 +226,20 @@ def test_sizes_it_was_not_trained_at_are_drawn_at_the_nearest_shape(asked, nativ
     assert renderer.render(told).shape == (5, asked[1], asked[0], 3)
 
 
+def test_pictures_on_the_way_change_nothing_and_end_as_the_film_does():
+    renderer = DiffusionRenderer("tiny", tiny_pipeline(), 3, 1.0, ((64, 32),), "w")
+    path, audio = shot(33)
+    conditions = Conditions("wide shot, desert", path, audio, Fraction(24), 64, 32, seed=5)
+    pictures = []
+    frames = renderer.render(conditions, on_picture=lambda picture: pictures.append(picture()))
+    assert np.array_equal(frames, renderer.render(conditions))
+    assert len(pictures) == 3 + 2, "one a step, one a decoded piece"
+    assert {picture.shape for picture in pictures} == {(32, 64, 3)} and np.array_equal(pictures[-1], frames[-1])
+    ended = renderer.pipeline.picture(renderer.latents(conditions, 5))
+    assert np.abs(pictures[2].astype(int) - ended).max() <= 1, "after the last step nothing is left to guess"
+    assert np.abs(pictures[0].astype(int) - ended).max() > 1
+
+
 def test_a_shot_can_start_from_a_picture(tmp_path):
     pipeline = tiny_pipeline()
     torch.nn.init.normal_(pipeline.transformer.reference_adapter.conv.weight)

@@ -6,7 +6,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -400,10 +399,14 @@ def page(tmp_path_factory):
 
 
 @pytest.fixture
-def studio(home, page):
+def studio(home, page, monkeypatch):
+    """Its drawing process is not started: here nobody looks."""
     from mv.ui.studio import Studio
 
-    return Studio(home, NoWorker(home), page)
+    monkeypatch.setattr(strips.Sketcher, "draw", lambda self, folder, shot=0: None)
+    studio = Studio(home, NoWorker(home), page)
+    yield studio
+    studio.stop()
 
 
 DRAFT = dict(
@@ -419,15 +422,23 @@ def press(studio, kind: str, **changes) -> dict:
 
 def ask(studio, opened: Project, /, **message) -> dict:
     """What the page gets for an edit message, or a question."""
-    handler = studio.ask if "ask" in message else studio.edit
-    event = SimpleNamespace(_data={"project": opened.name, "seq": 1, "number": -1, "near": 0, **message})
-    return handler(event)[0]
+    address = {"project": opened.name, "number": -1, "near": 0} | {
+        k: message[k] for k in message if k in ("project", "number")
+    }
+    if "ask" in message:
+        return studio.ask({"seq": 1, **message, **address})
+    answer = studio.edit({**address, "edits": [{"seq": 1, **message}]})
+    return {"error": answer["acks"][0]["error"], "ack": answer["acks"][0]["seq"], **answer}
+
+
+def poll(studio, project: Project, seen: dict | None = None) -> dict:
+    return studio.poll({"project": project.name, "seen": seen or {}})
 
 
 def test_make_submits_a_job_and_shows_the_seed_it_drew(studio, home, song):
     shown = press(studio, "make", song=str(song))
     project = Project(home, shown[studio.page.name])
-    job = studio.store.latest(project.name)
+    job = studio.store.status(project.name)
     assert (job.kind, job.state) == ("make", "queued")
     assert 0 <= project.wishes().seed < 2**32
     with pytest.raises(InputError, match="worked on already"):
@@ -443,6 +454,7 @@ def test_make_submits_a_job_and_shows_the_seed_it_drew(studio, home, song):
         ({"seed": -2}, "seed"),
         ({"seed": 2**32}, "seed"),
         ({"steps": -1}, "steps"),
+        ({"model": "/etc"}, "model: expected one of animatic, mv-mini"),
     ],
 )
 def test_bad_wishes_are_told(studio, home, song, changes, words):
@@ -451,24 +463,29 @@ def test_bad_wishes_are_told(studio, home, song, changes, words):
     assert projects(home) == []
 
 
+def test_leaving_the_list_of_projects_opens_none(studio):
+    for nothing in (studio.pick(None), studio.pick(""), studio.open_archive(None)):
+        assert list(nothing) == [studio.page.name] and "value" not in nothing[studio.page.name]
+
+
 def test_nothing_is_sent_while_nothing_happens(studio, song):
     project = planned(song)
     draw_all(project)
     strips.save_peaks(song, project.folder)
-    news, seen, _ = studio.poll(project.name, {})
+    news = poll(studio, project)
     assert news["plan"]["head"]["revision"] == 0 and len(news["strips"]) == len(project.plan().shots)
-    skip, again, timer = studio.poll(project.name, seen)
-    assert "value" not in skip and skip == again and timer.active is False
+    assert poll(studio, project, news["seen"]) == {"kind": "news", "seen": news["seen"], "busy": False}
+    assert studio.poll({"project": "gone"}) == {"kind": "news", "seen": {}, "busy": False}
 
 
 def test_the_plan_of_a_make_job_is_shown_and_edited_only_when_it_is_there(studio, song):
     project = planned(song)
     job = studio.store.submit(project.name, "make")
-    news, seen, _ = studio.poll(project.name, {})
-    assert "plan" not in news
+    news = poll(studio, project)
+    assert "plan" not in news and news["busy"]
     assert "the plan is being made" in ask(studio, project, op="undo")["error"]
     studio.store.mark_planned(job.id)
-    assert "plan" in studio.poll(project.name, seen)[0]
+    assert "plan" in poll(studio, project, news["seen"])
 
 
 def test_an_edit_is_answered_with_its_shots_alone(studio, song):
@@ -482,6 +499,35 @@ def test_an_edit_is_answered_with_its_shots_alone(studio, song):
     assert told["shots"][0]["end"] == told["shots"][1]["start"] == shots[1].start - 1
     assert "music" not in told and "order" not in told and told["head"]["undo"] == "moved cut"
     assert project.plan().shots[1].start == shots[1].start - 1
+
+
+def test_an_edit_makes_the_cards_of_its_shots_alone(studio, song, monkeypatch):
+    from mv.ui import desk
+
+    project = planned(song)
+    number, made, part = ask(studio, project, ask="sync")["plan"]["number"], [], desk._shot_part
+    monkeypatch.setattr(desk, "_shot_part", lambda plan, shot: made.append(shot.id) or part(plan, shot))
+    shots = project.plan().shots
+    split = ask(studio, project, op="split", id=shots[1].id, frame=shots[1].start + 4, number=number)["plan"]
+    new = split["order"][2]
+    assert made == [shots[1].id, new] and [card["id"] for card in split["shots"]] == made
+    made.clear()
+    merged = ask(studio, project, op="merge", ids=[shots[1].id, new], number=split["number"])["plan"]
+    assert made == [shots[1].id] and merged["order"] == [shot.id for shot in shots]
+    made.clear()
+    poll(studio, project)
+    assert made == []
+
+
+def test_edits_sent_together_are_done_in_order(studio, song):
+    project = planned(song)
+    shot = project.plan().shots[1]
+    move = {"op": "move_boundary", "id": shot.id}
+    moves = [{**move, "seq": i, "frame": shot.start + by} for i, by in enumerate((1, 900, 2))]
+    answer = studio.edit({"project": project.name, "number": -1, "edits": [*moves, "no edit", 7]})
+    assert [ack["seq"] for ack in answer["acks"]] == [0, 1, 2]
+    assert [bool(ack["error"]) for ack in answer["acks"]] == [False, True, False]
+    assert project.plan().shots[1].start == shot.start + 2
 
 
 def test_a_page_that_is_behind_gets_all_it_missed(studio, song):
@@ -512,7 +558,7 @@ def test_render_takes_some_shots_or_all_and_waits_for_no_other_job(studio, song)
     assert "worked on already" in ask(studio, project, ask="render")["error"]
     assert ask(studio, project, ask="cancel")["job"]["state"] == "cancelled"
     ask(studio, project, ask="render")
-    assert project.wishes().only == [] and studio.store.latest(project.name).open
+    assert project.wishes().only == [] and studio.store.status(project.name).open
 
 
 def test_a_reference_image_is_an_uploaded_one(studio, song, tmp_path):
@@ -526,6 +572,7 @@ def test_a_reference_image_is_an_uploaded_one(studio, song, tmp_path):
     assert ask(studio, project, op="reference", ids=ids, path=str(uploads / "a.png"))["error"] is None
     name = project.plan().shots[1].reference
     assert name.startswith("reference-") and (project.folder / name).is_file()
+    project.save()
     absolute = make.load_plan(project.folder / "plan.json")
     assert absolute.shots[1].reference == str(project.folder / name)
     assert edits.shot_signature(absolute, 1) == edits.shot_signature(project.plan(), 1)
@@ -535,6 +582,121 @@ def test_a_reference_image_is_an_uploaded_one(studio, song, tmp_path):
     assert "not named" in ask(studio, project, op="set", ids=ids, fields={"reference": "/etc/passwd"})["error"]
     ask(studio, project, op="set", ids=ids, fields={"reference": None})
     assert project.plan().shots[1].reference is None
+
+
+def test_keyframes_change_the_way_and_the_animatic_and_are_undone(studio, song):
+    project = planned(song)
+    draw_all(project)
+    shot = project.plan().shots[1].id
+    card = lambda answer: next(one for one in answer["plan"]["shots"] if one["id"] == shot)
+    made = card(ask(studio, project, op="make_keyframes", ids=[shot]))
+    rows = made["keyframes"]
+    assert len(rows) >= 2 and len(rows[0]) == 8
+    rows[-1][1] += 1.0  # a metre to the side at the end
+    moved = card(ask(studio, project, op="set", ids=[shot], fields={"keyframes": rows}))
+    assert moved["path"][0] == made["path"][0] and moved["path"][-1][0] == pytest.approx(
+        made["path"][-1][0] + 1, abs=0.01
+    )
+    assert strips.missing(project.folder, project.plan()) == [1]
+    assert project.history.names()[0] == "change of a shot"
+    assert card(ask(studio, project, op="undo"))["path"] == made["path"]
+    assert card(ask(studio, project, op="undo"))["keyframes"] == []
+
+
+@pytest.mark.parametrize(
+    "message, read, value",
+    [
+        ({"op": "scale_tempo", "factor": 0.5}, lambda heard: heard.tempo, 60),
+        ({"op": "scale_tempo", "factor": 2}, lambda heard: heard.tempo, 240),
+        ({"op": "tap", "times": [0.1, 0.85, 1.6, 2.35, 3.1]}, lambda heard: round(heard.tempo, 1), 80),
+        ({"op": "shift_downbeat", "by": 1}, lambda heard: heard.downbeats[0], 0.5),
+        ({"op": "move_section", "index": 1, "time": 4.0}, lambda heard: heard.sections[1].start, 4.0),
+        ({"op": "rename_section", "index": 1, "label": "drop"}, lambda heard: heard.sections[1].label, "drop"),
+    ],
+    ids=lambda one: one["op"] if isinstance(one, dict) else "",
+)
+def test_the_plan_follows_each_correction_and_locked_shots_stay(studio, song, message, read, value):
+    from mv.timing import to_frame
+
+    project = planned(song)
+    project.edit(lambda plan: edits.split(plan, 1, 54))
+    locked = project.plan().shots[1].id
+    ask(studio, project, op="lock", ids=[locked], locked=True)
+    before, heard_before = project.plan(), project.analysis()
+    answer = ask(studio, project, **message)
+    after, heard_now = project.plan(), project.analysis()
+    assert answer["error"] is None and "music" in answer["plan"]
+    assert read(heard_now) == value != read(heard_before)
+    kept = after.shots[after.index(locked)]
+    assert kept == before.shots[1]
+    beats = {to_frame(beat, FPS) for beat in heard_now.beats}
+    cuts = {shot.start for shot in after.shots} - {0, kept.start, kept.end}
+    assert cuts <= beats, "what is planned anew is cut on the beats as they are now"
+    ask(studio, project, op="undo")
+    assert project.plan().shots == before.shots and project.analysis() == heard_before
+
+
+def test_a_rendering_that_would_do_nothing_says_why(studio, song):
+    project = planned(song)
+    project.edit(lambda plan: edits.split(plan, 1, 54))
+    first, second, third = (shot.id for shot in project.plan().shots)
+    do(studio.store, project)
+    ask(studio, project, op="lock", ids=[first], locked=True)
+    take = project.takes()[second].key
+    ask(studio, project, op="choose", id=second, take=take)
+    answer = ask(studio, project, ask="render", ids=[first])
+    assert answer["error"] == "nothing to render: shot 1 is locked and keeps its take; unlock it first"
+    assert "keeps the take you chose" in ask(studio, project, ask="render", ids=[first, second])["error"]
+    answer = ask(studio, project, ask="render", ids=[first, third])
+    assert answer["error"] is None and answer["note"].startswith("Rendering all but 1: shot 1 is locked")
+    assert answer["job"]["state"] == "queued"
+
+
+def test_takes_are_measured_beside_each_other_when_looked_at(studio, song):
+    from mv.ui.measures import measure_take
+
+    project = planned(song)
+    shot = project.plan().shots[0].id
+    ask(studio, project, op="set", ids=[shot], fields={"move": "static"})  # reading a move takes seconds
+    do(studio.store, project)
+    ask(studio, project, op="set", ids=[shot], fields={"seed": 77})
+    do(studio.store, project)
+    shot = project.plan().shots[0]
+    asked = []
+    studio.sketcher.measure = lambda folder, shot: asked.append((folder, shot))
+    first = ask(studio, project, ask="measure", id=shot.id)
+    assert (first["measures"], first["unknown"], asked) == ({}, 2, [(project.folder, shot.id)])
+    drawn = project.folder, project.resolved_plan(), 0, project.analysis()
+    assert [measure_take(*drawn) for _ in range(3)] == [True, True, False]
+    known = ask(studio, project, ask="measure", id=shot.id)
+    assert known["unknown"] == 0 and set(known["measures"]) == {take.key for take in shot.takes} and len(asked) == 1
+    numbers = known["measures"][shot.takes[0].key]
+    assert numbers["sharpness"] > 0.7, "the animatic is drawn by the teacher itself"
+    assert known["better"] == {"camera error": "low", "jump at seams": "low", "cast right": "high", "sharpness": "high"}
+    ask(studio, project, op="set", ids=[shot.id], fields={"prompt": "wide shot, desert by day, nobody in sight"})
+    assert ask(studio, project, ask="measure", id=shot.id)["unknown"] == 2, "another shot is to be measured against"
+    assert "no shot" in ask(studio, project, ask="measure", id="gone")["error"]
+
+
+def test_a_project_of_the_command_line_is_listed_with_its_name_and_a_picture(home, song):
+    from mv.ui.recent import cover_of, describe, recent_html
+
+    project = planned(song)
+    (project.folder / "project.json").unlink()  # the command line writes none
+    plan = project.plan().model_copy(update={"title": "My <b>Song"})
+    plan.save(project.folder / "plan.json")
+    assert cover_of(project.folder) is None
+    title, facts = describe(project.folder)
+    assert title == "My <b>Song" and facts.startswith(f"{len(plan.shots)} shots · ")
+    draw_all(project)
+    sketched = cover_of(project.folder).read_bytes()
+    shown = recent_html(home)
+    assert "My &lt;b&gt;Song" in shown and "cover.jpg?v=" in shown and f"?project={project.name}" in shown
+    do(JobStore(home), project)
+    assert cover_of(project.folder).read_bytes() != sketched, "now of the film"
+    (project.folder / "plan.json").write_text("{broken")
+    (home / "hostile-<i>").mkdir()
+    assert describe(project.folder)[0] and "<i>" not in recent_html(home)
 
 
 def test_another_take_has_another_seed(studio, song):

@@ -7,7 +7,7 @@ import pytest
 
 from mv.camera import camera_path
 from mv.schema import CURVES, CameraMove, MoveKind, ShotSize, with_phases
-from mv.world.render import LAYOUT_CHANNELS, draw, layout, listen, mouth_place
+from mv.world.render import LAYOUT_CHANNELS, blockout, draw, layout, listen, mouth_place
 from mv.world.scenes import place
 from mv.world.vocabulary import ACTIONS, HAIR_STYLES, SCENES, Directions, Look
 
@@ -137,13 +137,24 @@ def test_layout_marks_lie_in_the_picture(action, size):
     assert instrument.any() == (action in ("singing", "guitar", "keys", "drums")) or size == "close"
 
 
-def test_layout_of_an_empty_place_is_its_five_tones():
+def test_layout_of_an_empty_place_is_its_blockout_and_its_five_tones():
     directions = Directions(scene="desert", time="sunset", palette="cyan", action=None)
     maps = layout(directions, static(), music(), 64, 36)
     assert not maps[:, :9].any()
     tones = place("desert", "sunset", "cyan").tones
-    assert tones.shape == (5, 3) and np.allclose(maps[1, 9:, 20, 30], tones.ravel() / 255)
-    assert np.ptp(maps[:, 9:], axis=(0, 2, 3)).max() == 0
+    assert tones.shape == (5, 3) and np.allclose(maps[1, 10:, 20, 30], tones.ravel() / 255)
+    assert np.ptp(maps[:, 10:], axis=(0, 2, 3)).max() == 0
+    assert np.array_equal(maps[:, 9], blockout(directions, static(), music(), 64, 36))
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_the_blockout_is_the_grey_set_without_the_performer(scene):
+    directions, path = Directions(scene=scene), camera_path(CameraMove(kind="truck left"), ShotSize.wide, 3, ASPECT)
+    grey = blockout(directions, path, music(), 64, 36)
+    empty = paint(replace(directions, action=None), path, music()) @ [0.299, 0.587, 0.114]
+    small = empty.reshape(3, 36, 2, 64, 2).mean((2, 4))
+    assert np.abs(255 * grey**2 - small).mean() < 1.5
+    assert np.abs(grey[0] - grey[2]).mean() > 0.001  # it goes with the camera
 
 
 def test_layout_shows_the_cast():

@@ -56,7 +56,7 @@ def add_verbs(studio: Studio) -> None:
             if not opened.planned:
                 raise InputError("this project has no plan yet; wait until its planning is done")
             studio.render(opened, shots)
-            return job_part(studio.store.latest(project))
+            return job_part(studio.store.status(project))
 
         return _told(begin)
 
@@ -66,7 +66,7 @@ def add_verbs(studio: Studio) -> None:
         def look() -> dict:
             opened = Project(studio.home, project)
             changed = len(opened.to_render()) if opened.planned else None
-            return {**job_part(studio.store.latest(project)), "shots_to_render": changed}
+            return {**job_part(studio.store.status(project)), "shots_to_render": changed}
 
         return _told(look)
 

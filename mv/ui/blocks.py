@@ -14,10 +14,12 @@ from mv.jobs import Worker
 from mv.ui import edits
 from mv.ui.api import add_verbs
 from mv.ui.machine import machine_note
+from mv.ui.routes import routes
 from mv.ui.studio import Page, Studio
 
 STATIC = Path(__file__).parent / "static"
-SCRIPTS = ("link.js", "stage.js", "timeline.js", "inspector.js", "panels.js", "editor.js")  # in this order
+NAMES = ("link", "stage", "timeline", "queue", "keyframes", "inspector", "panels", "folder", "editor")  # in this order
+SCRIPTS = tuple(f"{name}.js" for name in NAMES)
 SONGS = Path(__file__).parents[2] / "assets" / "song"
 SONG_TYPES = (".ogg", ".mp3", ".wav", ".flac")
 LYRICS_TYPES = [".lrc", ".srt", ".txt"]
@@ -28,7 +30,6 @@ THEMES = (
 )
 PRIVATE = ("jobs.sqlite3", "jobs.sqlite3-wal", "jobs.sqlite3-shm", "worker.log")  # in the projects' home
 MAX_UPLOAD = "300mb"  # an hour of 16-bit stereo wav at 44.1 kHz is 600 MB, of flac about 300
-POLL = 0.5  # seconds
 DAY = 86400
 ANIMATIC = ("animatic (instant sketch, not the model)", "animatic")
 
@@ -37,7 +38,7 @@ ANIMATIC = ("animatic (instant sketch, not the model)", "animatic")
 
 
 class Editor(gr.HTML):
-    """The editor itself is static/*.js: it sends 'edit' and 'ask', and is told by the values of the wires."""
+    """The editor itself is static/*.js; it speaks with mv/ui/routes.py. What gradio's events open, a wire tells it."""
 
     is_template = True  # gradio: in the browser, what it derives from
 
@@ -50,7 +51,7 @@ class Editor(gr.HTML):
         return {"type": "object"}
 
 
-EDITOR = "MVStudio.mount(element, {props, trigger, watch, upload}); // sends 'edit' and 'ask'"
+EDITOR = "MVStudio.mount(element, {upload});"
 WIRE = "MVStudio.wire({props, watch});"
 
 
@@ -59,9 +60,6 @@ def build(home: Path, worker: Worker) -> gr.Blocks:
     with gr.Blocks(title="MV Studio", analytics_enabled=False, fill_width=True, delete_cache=(DAY, DAY)) as blocks:
         parts: dict = dict(
             name=gr.Textbox(visible="hidden", elem_id="project", label="project"),
-            seen=gr.State({}),
-            timer=gr.Timer(POLL, active=False),
-            reply=Editor(WIRE, elem_classes="mv-wire"),
             news=Editor(WIRE, elem_classes="mv-wire"),
         )
         with gr.Row(elem_id="header"):
@@ -81,6 +79,8 @@ def build(home: Path, worker: Worker) -> gr.Blocks:
     return blocks
 
 
+# Its files are made a zip file for the field above it: static/folder.js.
+_FOLDER = '<label class="mv-folder">Or a project folder <input id="mv-folder" type="file" webkitdirectory></label>'
 _BRAND = '<h1><span class="mark"></span>MV Studio</h1><p>A song in, a music video out.</p>'
 
 
@@ -133,6 +133,7 @@ def _wishes_column() -> dict:
         parts["archive"] = gr.File(
             label="Open a project from a zip", file_types=[".zip"], type="filepath", height=110, elem_id="archive"
         )
+        gr.HTML(_FOLDER, elem_id="folder")
     return parts
 
 
@@ -179,6 +180,9 @@ def theme() -> gr.Theme:
         button_primary_background_fill_hover="*primary_500",
         button_primary_background_fill_dark="*primary_600",
         button_primary_background_fill_hover_dark="*primary_500",
+        body_text_color_subdued="*neutral_600",
+        input_placeholder_color="*neutral_600",
+        input_placeholder_color_dark="*neutral_300",
         button_primary_text_color="white",
         button_primary_text_color_dark="white",
     )
@@ -233,6 +237,7 @@ def launch(
             footer_links=["settings"],
             theme=theme(),
             css=(STATIC / "studio.css").read_text(),
+            app_kwargs={"routes": routes(blocks.studio)},
             head="".join(f"<script>{(STATIC / name).read_text()}</script>" for name in SCRIPTS),
         )
     except OSError as error:

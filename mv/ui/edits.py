@@ -7,6 +7,7 @@ Shots are addressed by index, 0 the first; messages count from 1 as the page doe
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from mv.errors import InputError
 from mv.schema import (
     MAX_OFFSET,
     TRANSITIONS,
+    Keyframe,
     MoveKind,
     Shot,
     ShotSize,
@@ -55,6 +57,12 @@ def set_move(timeline: Timeline, index: int, kind: str) -> Timeline:
     """A named camera move; it replaces explicit keyframes."""
     kind = _choice(MoveKind, kind, f"shot {index + 1}: move")
     camera = _editable(timeline, index).camera.model_copy(update={"kind": kind, "keyframes": []})
+    return _changed(timeline, index, camera=camera)
+
+
+def set_keyframes(timeline: Timeline, index: int, keyframes: Sequence[Keyframe]) -> Timeline:
+    """The camera goes through these; none: the named move again. The page's are read in mv/ui/keyframes.py."""
+    camera = _editable(timeline, index).camera.model_copy(update={"keyframes": list(keyframes)})
     return _changed(timeline, index, camera=camera)
 
 

@@ -1,22 +1,26 @@
 """Undo and redo of a project, kept in its folder: without limit, across a reload and a restart.
 
-steps.jsonl holds one step a line, oldest first; steps.json says how many of them are done. A step is what an edit
-took out of the list of shots and what it put there, so that a step of one shot costs one shot. Revisions only ever
-grow: an undo is a new revision with the old shots, so that a revision names one state for good.
+steps.jsonl is only ever appended to: a line for every edit, undo and redo. An edit's line is what it took out of the
+list of shots and what it put there, so that an edit of one shot costs one shot. Revisions only ever grow: an undo is a
+new revision with the old shots, so that a revision names one state for good.
 
-A killed program loses nothing. A machine without power may lose the last steps (never the plan, which is synced to the
-disk): waiting for the disk here too would double what an edit takes.
+The journal is ahead of the plan's file, which is written a moment later (mv/ui/plans.py): saved.json says how much of
+the journal that file holds, and whoever reads the file does the rest again. So a killed program loses nothing. A power
+cut may cost the last moment.
 """
 
-import uuid
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
 from mv.errors import InputError, cannot_write
-from mv.schema import Brief, Document, Shot, Timeline
+from mv.schema import Brief, Document, Shot, Timeline, write_atomically
 from mv.ui.edits import with_takes
 
 
@@ -37,9 +41,11 @@ class Frame(Document):
 class Step(Document):
     """At place `at`, the shots `before` became `after`. frames: (before, after) where more than shots changed.
 
-    name: in words for people; group: steps of one group in a row are one (typing into a field).
+    kind: join where it takes the place of the step before it (typing goes on). name: in words for people; group: steps
+    of one group in a row are one.
     """
 
+    kind: Literal["edit", "join"] = "edit"
     name: str = ""
     group: str = ""
     at: int = Field(ge=0)
@@ -51,8 +57,8 @@ class Step(Document):
     def between(cls, before: Timeline, after: Timeline, name: str = "", group: str = "") -> "Step":
         old, new = before.shots, after.shots
         shorter = min(len(old), len(new))
-        head = next((i for i in range(shorter) if old[i] != new[i]), shorter)
-        tail = next((i for i in range(shorter - head) if old[-1 - i] != new[-1 - i]), shorter - head)
+        head = next((i for i in range(shorter) if _differ(old[i], new[i])), shorter)
+        tail = next((i for i in range(shorter - head) if _differ(old[-1 - i], new[-1 - i])), shorter - head)
         frames = (Frame.of(before), Frame.of(after))
         return cls(
             name=name,
@@ -83,117 +89,192 @@ class Step(Document):
         return with_takes(plan, current)
 
 
+def _differ(one: Shot, other: Shot) -> bool:
+    return one is not other and one != other
+
+
 def _place(shot: Shot) -> tuple[str, int, int]:
     return shot.id, shot.start, shot.duration
 
 
-class _State(Document):
-    """done: steps that are done, the first ones of the journal; length: bytes of the journal that count."""
+class Line(NamedTuple):
+    """Of the journal. kind: edit, join (both hold a step), undo, redo."""
 
-    version: Literal[1] = 1
-    done: int = Field(0, ge=0)
-    length: int = Field(0, ge=0)
+    kind: str
+    text: bytes
+
+
+_KIND = re.compile(rb'\{"kind":"(edit|join|undo|redo)"(?:,.*)?\}\n')
+
+
+@dataclass
+class _Journal:
+    """What a journal says. steps: as lines, those that can be done again at the end; done: how many are done.
+
+    length: bytes that count; later ones are of a line that was being written when the program was killed.
+    """
+
+    stamp: tuple[int, ...] | None = None
+    steps: list[bytes] = field(default_factory=list)
+    done: int = 0
+    length: int = 0
+
+    def add(self, line: Line) -> None:
+        if line.kind in ("edit", "join"):
+            kept = max(0, self.done - (line.kind == "join"))
+            self.steps[kept:] = [line.text]
+            self.done = kept + 1
+        else:
+            self.done = min(len(self.steps), max(0, self.done + (1 if line.kind == "redo" else -1)))
+        self.length += len(line.text)
+
+
+_JOURNALS: dict[Path, _Journal] = {}
+
+
+def _keep(path: Path, journal: _Journal) -> None:
+    if len(_JOURNALS) >= 8:
+        _JOURNALS.pop(next(iter(_JOURNALS)))
+    _JOURNALS[path] = journal
+
+
+def _lines(content: bytes) -> Iterator[Line]:
+    """Up to the first one that is none: cut short when the program was killed, or of an older program."""
+    for text in content.splitlines(keepends=True):
+        found = _KIND.fullmatch(text)
+        if not found:
+            return
+        yield Line(found[1].decode(), text)
+
+
+@lru_cache(maxsize=64)
+def _step(line: bytes) -> Step:
+    """Raises InputError."""
+    try:
+        return Step.model_validate_json(line)
+    except ValidationError:
+        raise InputError("the history of this project is damaged: its steps cannot be undone") from None
 
 
 class EditHistory:
-    """The journal of one project. Nothing of it lives in memory: two pages may hold one each."""
+    """The journal of one project. Files are what counts; what was read of them is kept while they stay the same."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._journal = self.folder / "steps.jsonl"
+        self._path = self.folder / "steps.jsonl"
 
     def names(self) -> tuple[str | None, str | None]:
         """What undo and redo would take back and do again; None where there is nothing."""
-        steps, done = self._lines(), self._done()
-        return (
-            Step.model_validate_json(steps[done - 1]).name if done else None,
-            Step.model_validate_json(steps[done]).name if done < len(steps) else None,
-        )
+        journal = self._read()
+        try:
+            return (
+                _step(journal.steps[journal.done - 1]).name if journal.done else None,
+                _step(journal.steps[journal.done]).name if journal.done < len(journal.steps) else None,
+            )
+        except InputError:  # another program's, or damaged: nothing to go back to
+            return None, None
 
     @property
     def can_undo(self) -> bool:
-        return self._done() > 0
+        return self.names()[0] is not None
 
     @property
     def can_redo(self) -> bool:
-        return self._done() < len(self._lines())
+        return self.names()[1] is not None
 
     def record(self, before: Timeline, after: Timeline, name: str = "", group: str = "") -> None:
         """An edit has been made: it can be undone, and what was undone before it is gone."""
-        lines = self._lines()
-        kept = lines[: self._done()]
+        journal = self._read()
         step = Step.between(before, after, name, group)
-        if group and kept and len(kept) == len(lines):
-            last = Step.model_validate_json(kept[-1])
+        if group and self.names()[0] is not None and journal.done == len(journal.steps):
+            last = _step(journal.steps[-1])
             if last.group == group:
-                step = Step.between(last.undone(before), after, name, group)
-                kept = kept[:-1]
-        length = sum(map(len, kept))
-        line = step.model_dump_json().encode() + b"\n"
-        self._append(length, line)
-        self._save(len(kept) + 1, length + len(line))
+                step = Step.between(last.undone(before), after, name, group).model_copy(update={"kind": "join"})
+        self._append(journal, step.kind, step.model_dump_json())
 
     def undo(self, current: Timeline) -> Timeline:
         """The plan before the last edit. Raises InputError where there is none."""
-        done, lines = self._done(), self._lines()
-        if not done:
+        journal = self._read()
+        if not journal.done:
             raise InputError("there is nothing to undo")
-        restored = Step.model_validate_json(lines[done - 1]).undone(current)
-        self._save(done - 1, sum(map(len, lines)))
+        restored = _step(journal.steps[journal.done - 1]).undone(current)
+        self._append(journal, "undo")
         return restored
 
     def redo(self, current: Timeline) -> Timeline:
         """The plan before the last undo. Raises InputError where there is none."""
-        done, lines = self._done(), self._lines()
-        if done >= len(lines):
+        journal = self._read()
+        if journal.done >= len(journal.steps):
             raise InputError("there is nothing to redo")
-        restored = Step.model_validate_json(lines[done]).redone(current)
-        self._save(done + 1, sum(map(len, lines)))
+        restored = _step(journal.steps[journal.done]).redone(current)
+        self._append(journal, "redo")
         return restored
 
-    def _done(self) -> int:
-        return min(self._state().done, len(self._lines()))
+    # -- what the plan's file does not hold yet
 
-    def _state(self) -> _State:
-        path = self.folder / "steps.json"
-        try:
-            return _State.load(path) if path.exists() else _State()
-        except InputError:  # of an older program, or cut short: its steps cannot be read
-            return _State()
+    @property
+    def length(self) -> int:
+        """Bytes of the journal: with them the plan's file is told from the plan (see note_saved)."""
+        return self._read().length
 
-    def _lines(self) -> list[bytes]:
-        """Bytes past `length` are of a step that was being written when the program was killed."""
+    def note_saved(self, stamps: Mapping[str, int]) -> None:
+        """stamps: of a plan's file → length of the journal whose steps it holds. Before and after it is replaced."""
+        write_atomically(self.folder / "saved.json", json.dumps({"version": 1, "holds": dict(stamps)}).encode())
+
+    def replayed(self, plan: Timeline, stamp: str) -> Timeline:
+        """The plan as read from a file of this stamp, with the steps done since it was written. A file that the studio
+        did not write is taken as it is."""
+        held = self.holds(stamp)
+        if held is None or held >= self.length:
+            return plan
+        journal = _Journal()
+        for line in _lines(self._path.read_bytes()):
+            past, undone = list(journal.steps), journal.done
+            journal.add(line)
+            if journal.length <= held:
+                continue
+            if line.kind in ("undo", "join"):
+                plan = _step(past[undone - 1]).undone(plan)
+            if line.kind != "undo":
+                plan = _step(journal.steps[journal.done - 1]).redone(plan)
+        return plan
+
+    def holds(self, stamp: str) -> int | None:
+        """How much of the journal is in a plan's file of this stamp, bytes; None: the studio did not write it."""
         try:
-            status = (self.folder / "steps.json").stat()
+            held = json.loads((self.folder / "saved.json").read_bytes())["holds"].get(stamp)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+        return held if isinstance(held, int) else None
+
+    # -- the file
+
+    def _read(self) -> _Journal:
+        stamp = self._stamp()
+        known = _JOURNALS.get(self._path)
+        if known is None or known.stamp != stamp:
+            known = _Journal(stamp)
+            for line in _lines(self._path.read_bytes() if stamp else b""):
+                known.add(line)
+            _keep(self._path, known)
+        return known
+
+    def _stamp(self) -> tuple[int, ...] | None:
+        try:
+            status = self._path.stat()
         except FileNotFoundError:
-            return []
-        stamp = (status.st_ino, status.st_mtime_ns, self._journal.stat().st_size if self._journal.exists() else -1)
-        return list(_read(self._journal, self._state().length, stamp))
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
-    def _append(self, at: int, line: bytes) -> None:
+    def _append(self, journal: _Journal, kind: str, text: str = "") -> None:
+        line = Line(kind, (text or f'{{"kind":"{kind}"}}').encode() + b"\n")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._journal.open("r+b" if self._journal.exists() else "w+b") as file:
-                file.seek(at)
-                file.write(line)
+            with self._path.open("r+b" if self._path.exists() else "w+b") as file:
+                file.seek(journal.length)
+                file.write(line.text)
                 file.truncate()
         except OSError as error:
-            raise cannot_write(self._journal, error) from None
-
-    def _save(self, done: int, length: int) -> None:
-        path = self.folder / "steps.json"
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-        try:
-            temporary.write_text(_State(done=done, length=length).model_dump_json())
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise cannot_write(path, error) from None
-
-
-@lru_cache(maxsize=8)
-def _read(journal: Path, length: int, stamp: tuple[int, ...]) -> tuple[bytes, ...]:
-    """The steps in the first `length` bytes. stamp: of steps.json, which every step replaces: a long journal is read
-    once a step. A damaged journal has none."""
-    written = journal.read_bytes()[:length] if journal.exists() else b""
-    return tuple(written.splitlines(keepends=True)) if len(written) == length and b"\0" not in written else ()
+            raise cannot_write(self._path, error) from None
+        journal.add(line)
+        journal.stamp = self._stamp()

@@ -3,7 +3,7 @@
 import html
 import os
 
-from mv.jobs.worker import local_devices
+from mv.devices import local_devices
 
 
 def machine_note() -> str:

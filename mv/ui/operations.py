@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mv.errors import InputError
 from mv.make import SIZES
 from mv.schema import Analysis, Timeline
-from mv.ui import edits, music
+from mv.ui import edits, keyframes, music
 
 MAX_SHOTS = 5000  # of one message
 Message = Mapping[str, object]
@@ -88,6 +88,7 @@ _FIELDS: dict[str, Callable[[Timeline, int, object], Timeline]] = {
     "prompt": lambda plan, i, value: edits.set_prompt(plan, i, _text(value, "prompt")),
     "transition": lambda plan, i, value: edits.set_transition(plan, i, _text(value, "transition")),
     "transition_frames": _transition_frames,
+    "keyframes": lambda plan, i, value: keyframes.set_keyframes(plan, i, _rows(value)),
     "reference": _reference,
     "seed": lambda plan, i, value: edits.set_seed(plan, i, _whole(value, "seed")),
 }
@@ -135,6 +136,16 @@ def _lock(plan: Timeline, message: Message) -> Timeline:
     return plan
 
 
+def _make_keyframes(plan: Timeline, message: Message) -> Timeline:
+    for index in _shots(plan, message):
+        plan = keyframes.make_keyframes(plan, index)
+    return plan
+
+
+def _add_keyframe(plan: Timeline, message: Message) -> Timeline:
+    return keyframes.add_keyframe(plan, _shot(plan, message.get("id")), _number(message.get("at"), "at"))
+
+
 def _choose(plan: Timeline, message: Message) -> Timeline:
     return edits.choose_take(plan, _shot(plan, message.get("id")), _text(message.get("take"), "take"))
 
@@ -156,6 +167,8 @@ _EDITS: dict[str, Callable[[Timeline, Message], Timeline]] = {
     "reorder": _reorder,
     "look": _look,
     "lock": _lock,
+    "make_keyframes": _make_keyframes,
+    "add_keyframe": _add_keyframe,
     "choose": _choose,
     "aspect": _aspect,
 }
@@ -164,6 +177,8 @@ _NAMES = {
     "move_boundary": "moved cut",
     "reorder": "new order",
     "look": "copied look",
+    "make_keyframes": "keyframes of the move",
+    "add_keyframe": "new keyframe",
     "choose": "choice of a take",
     "aspect": "new shape",
     "scale_tempo": "tempo",
@@ -215,6 +230,11 @@ def _list(value: object, what: str) -> list:
     if not isinstance(value, list) or len(value) > MAX_SHOTS:
         raise InputError(f"{what}: expected a list of at most {MAX_SHOTS}")
     return value
+
+
+def _rows(value: object) -> list[list[float]]:
+    """Keyframes; what they may hold is checked where they are read."""
+    return [[_number(number, "keyframe") for number in _list(row, "keyframe")] for row in _list(value, "keyframes")]
 
 
 def _text(value: object, what: str) -> str:

@@ -1,11 +1,12 @@
 """A project of the studio: the work folder of a song (see mv/make.py) with what the page keeps beside it.
 
     project.json   the wishes on the page
-    plan.json      the plan as edited; the worker writes it once, from then on the page does
+    plan.json      the plan as edited; the worker writes it once, from then on the page does (mv/ui/plans.py)
     rendering.json the plan as it was when rendering began; the worker writes it
     rendered.json  the plan last rendered, with its takes; the worker writes it
     history/       undo and redo
     storyboard/    sheets of animatic frames, one a shot, and the waveform (mv/ui/strips.py)
+    pieces/        the film's picture, encoded shot by shot (mv/pieces.py)
     films/         every film made, one for a revision and a model
 
 Each file has one writer at a time, so the page and the worker never need to wait for each other.
@@ -26,10 +27,10 @@ from pydantic import Field
 from mv import make
 from mv.errors import Cancelled, InputError
 from mv.generation import find_take
-from mv.jobs import Job, JobStore, Progress, Report, ShotLedger
+from mv.jobs import PLANNING, Job, JobStore, Progress, Report, ShotLedger
 from mv.projects import lock, sweep
 from mv.schema import Analysis, Document, Take, Timeline, dump_compact
-from mv.ui import strips
+from mv.ui import plans, strips
 from mv.ui.edits import fits, shot_signature, with_takes
 from mv.ui.history import EditHistory
 
@@ -121,22 +122,17 @@ class Project:
 
     def plan(self) -> Timeline:
         """With paths as in the file, relative to this folder: what edits and history work on."""
-        stamps = [_stamp(self._path(name)) for name in ("plan.json", "rendered.json")]
-        known = _PLANS.get(self.folder)
-        if known is None or known[0] != stamps:
-            plan, rendered = Timeline.load(self._path("plan.json")), self.rendered()
-            known = stamps, plan if rendered is None else with_takes(plan, rendered)
-            _remember(self.folder, known)
-        return known[1]
+        return plans.read(self.folder)
 
     def resolved_plan(self) -> Timeline:
         """With absolute paths: what the stages work on."""
+        self.save()
         plan, rendered = make.load_plan(self._path("plan.json")), self.rendered()
         return plan if rendered is None else with_takes(plan, rendered)
 
     def rendered(self) -> Timeline | None:
         path = self._path("rendered.json")
-        return _load(path, _stamp(path)) if path.is_file() else None
+        return plans.load(path, plans.stamp_of(path)) if path.is_file() else None
 
     def film(self) -> Path | None:
         """The newest film."""
@@ -152,17 +148,32 @@ class Project:
         finished: shot id → take key, of the rendering in work, whose plan is in rendering.json. signature: who knows
         the signatures already may say them.
         """
-        plan, made = self.plan(), self._takes_by_signature(finished or {})
-        files = self.take_files()
-        standing = {}
-        for index, shot in enumerate(plan.shots):
+        plan, find = self.plan(), self.take_finder(finished, signature)
+        found = {shot.id: find(plan, index) for index, shot in enumerate(plan.shots)}
+        return {shot: take for shot, take in found.items() if take is not None}
+
+    def take_finder(
+        self,
+        finished: Mapping[str, str] | None = None,
+        signature: Callable[[Timeline, int], str] = shot_signature,
+    ) -> Callable[[Timeline, int], Take | None]:
+        """(plan, index) → the take that stands for the shot. The arguments are those of `takes`."""
+        made, files = self._takes_by_signature(finished or {}), self.take_files()
+
+        def find(plan: Timeline, index: int) -> Take | None:
+            shot = plan.shots[index]
             chosen = next((take for take in shot.takes if take.key == shot.chosen), None)
             take = chosen if chosen and fits(plan, index, chosen) else None
             if take is None and made:
                 take = made.get(signature(plan, index))
-            if take is not None and take.file in files:
-                standing[shot.id] = take
-        return standing
+            return take if take is not None and take.file in files else None
+
+        return find
+
+    def takes_stamp(self) -> tuple:
+        """What tells whether other takes may stand than at an earlier look."""
+        stamps = [plans.stamp_of(self._path(name)) for name in ("rendered.json", "rendering.json")]
+        return (*stamps, frozenset(self.take_files()))
 
     def take_files(self) -> set[str]:
         """Names of the takes there are; a take is its file: one that was deleted is none."""
@@ -170,16 +181,12 @@ class Project:
         return set(os.listdir(folder)) if folder.is_dir() else set()
 
     def _takes_by_signature(self, finished: Mapping[str, str]) -> dict[str, Take]:
-        made = {}
-        rendered = self.rendered()
-        signatures = _signatures(self._path("rendered.json"), _stamp(self._path("rendered.json"))) if rendered else ()
-        for shot, signature in zip(rendered.shots if rendered else (), signatures):
-            take = next((take for take in shot.takes if take.key == shot.chosen), None)
-            if take is not None:
-                made[signature] = take
+        rendered = self._path("rendered.json")
+        made = dict(_made(rendered, plans.stamp_of(rendered))) if rendered.is_file() else {}
         rendering = self._path("rendering.json")
         if finished and rendering.is_file():
-            plan, signatures = _load(rendering, _stamp(rendering)), _signatures(rendering, _stamp(rendering))
+            stamp = plans.stamp_of(rendering)
+            plan, signatures = plans.load(rendering, stamp), _signatures(rendering, stamp)
             for index, shot in enumerate(plan.shots):
                 start, stop = plan.span(index)
                 if shot.id in finished and (take := _take(self._path("takes"), finished[shot.id], stop - start)):
@@ -193,7 +200,7 @@ class Project:
 
     def analysis(self) -> Analysis:
         path = self.folder / self.plan().analysis
-        return _analysis(path, _stamp(path))
+        return _analysis(path, plans.stamp_of(path))
 
     def films(self) -> list[Path]:
         """The newest first."""
@@ -219,6 +226,7 @@ class Project:
 
         Every version of the analysis is a file of its own, so that undo and older takes keep theirs.
         """
+        self.save()
         before, heard = self.plan(), self.analysis()
         corrected = change(heard)
         if corrected == heard:
@@ -232,25 +240,33 @@ class Project:
 
     def plan_again(self) -> Timeline:
         """The director's plan for the same song and wishes; what is locked or edited stays."""
+        self.save()
         before = self.plan()
         planned = make.replan(make.load_plan(self._path("plan.json")), self.analysis())
         after = make.relative_plan(planned, self.folder).model_copy(update={"revision": before.revision + 1})
         return self._changed(before, after, "planned again")
 
     def _changed(self, before: Timeline, after: Timeline, name: str = "", group: str = "") -> Timeline:
+        plans.begin(self.folder)
         self.history.record(before, after, name, group)
-        return self._save(after)
+        plans.change(self.folder, after)
+        return after
 
-    def _save(self, plan: Timeline) -> Timeline:
-        plan.save(self._path("plan.json"))
-        _remember(self.folder, ([_stamp(self._path(name)) for name in ("plan.json", "rendered.json")], plan))
-        return plan
+    def save(self) -> None:
+        """Write plan.json where edits are ahead of it: before another process reads it. Raises OutputError."""
+        plans.save(self.folder)
 
     def undo(self) -> Timeline:
-        return self._save(self.history.undo(self.plan()))
+        return self._step(self.history.undo)
 
     def redo(self) -> Timeline:
-        return self._save(self.history.redo(self.plan()))
+        return self._step(self.history.redo)
+
+    def _step(self, step: Callable[[Timeline], Timeline]) -> Timeline:
+        plans.begin(self.folder)
+        plan = step(self.plan())
+        plans.change(self.folder, plan)
+        return plan
 
     def keep_picture(self, picture: Path) -> str:
         """Copy a picture into the project; returns its name there. Raises InputError for what is none."""
@@ -271,11 +287,13 @@ class Project:
 
     def adopt(self, plan: Timeline) -> Timeline:
         """A new plan of the director: an edit like any other, so that undo brings the old one back."""
-        if self.planned:
-            before = self.plan()
-            plan = plan.model_copy(update={"revision": before.revision + 1})
-            self.history.record(before, make.relative_plan(plan, self.folder), "planned anew")
-        make.save_plan(plan, self._path("plan.json"))
+        if not self.planned:
+            make.save_plan(plan, self._path("plan.json"))
+            return plan
+        before = self.plan()
+        plan = plan.model_copy(update={"revision": before.revision + 1})
+        self._changed(before, make.relative_plan(plan, self.folder), "planned anew")
+        self.save()
         return plan
 
     def keep_rendered(self, plan: Timeline) -> None:
@@ -286,39 +304,25 @@ class Project:
         return self._path("films") / f"{self.name}-r{plan.revision}-{plan.width}x{plan.height}-{model}.mp4"
 
 
-Stamp = tuple[int, int, int]
-# folder → (stamps of plan and rendering, the plan): an edit of a plan in memory takes milliseconds less.
-_PLANS: dict[Path, tuple[list[Stamp | None], Timeline]] = {}
-
-
-def _remember(folder: Path, known: tuple[list[Stamp | None], Timeline]) -> None:
-    if len(_PLANS) >= 8:
-        _PLANS.pop(next(iter(_PLANS)))
-    _PLANS[folder] = known
-
-
-def _stamp(path: Path) -> Stamp | None:
-    """What tells one content of a file from the next: files here are only ever replaced as a whole."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
-
-
 @lru_cache(maxsize=16)
-def _load(path: Path, stamp: Stamp | None) -> Timeline:
-    return Timeline.load(path)
-
-
-@lru_cache(maxsize=16)
-def _signatures(path: Path, stamp: Stamp | None) -> list[str]:
-    plan = _load(path, stamp)
+def _signatures(path: Path, stamp: str) -> list[str]:
+    plan = plans.load(path, stamp)
     return [shot_signature(plan, index) for index in range(len(plan.shots))]
 
 
 @lru_cache(maxsize=8)
-def _analysis(path: Path, stamp: Stamp | None) -> Analysis:
+def _made(path: Path, stamp: str) -> dict[str, Take]:
+    """Signature → the take of a finished rendering."""
+    made = {}
+    for shot, signature in zip(plans.load(path, stamp).shots, _signatures(path, stamp)):
+        take = next((take for take in shot.takes if take.key == shot.chosen), None)
+        if take is not None:
+            made[signature] = take
+    return made
+
+
+@lru_cache(maxsize=8)
+def _analysis(path: Path, stamp: str) -> Analysis:
     return Analysis.load(path)
 
 
@@ -373,7 +377,8 @@ _NAMES = {
 
 
 def run_job(store: JobStore, job: Job, report: Report, cancelled: Callable[[], bool]) -> None:
-    """A plan, make or render job of a project. Raises MusicVideoError; Cancelled at a step's next sign of progress."""
+    """A plan, make or render job of a project; on PLANNING no more than the plan. Raises MusicVideoError; Cancelled at
+    a step's next sign of progress."""
     project = Project(store.home, job.project)
     with lock(project.folder, "the studio"):
         sweep(project.folder)
@@ -381,7 +386,7 @@ def run_job(store: JobStore, job: Job, report: Report, cancelled: Callable[[], b
         if job.kind != "render" and not job.planned:
             _plan(project, teller)
             store.mark_planned(job.id)
-        if job.kind != "plan":
+        if job.kind != "plan" and job.device != PLANNING:
             _render(project, teller, ShotLedger(store, job))
 
 
@@ -416,7 +421,7 @@ def _render(project: Project, tell: "Teller", ledger: ShotLedger) -> None:
     make.save_plan(plan, project.folder / "rendering.json")
 
     def on_progress(p: make.Progress) -> None:
-        tell("generate", p.share, f"shot {min(p.shots_done + 1, p.num_shots)} of {p.num_shots}")
+        tell("generate", p.share, make.generation_words(p))
 
     plan = make.generate(
         plan,

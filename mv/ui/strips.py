@@ -4,8 +4,9 @@ One sheet serves the timeline's thumbnails, the filmstrip of the inspector and t
 is named by what it shows (edits.shot_signature), so that what is there under its name is right. Every frame carries the
 word ANIMATIC (mv/animatic.py).
 
-`python -m mv.ui.strips` draws in a process of its own, so that the page stays quick: it reads project folders, one a
-line, from its standard input and ends with it. Sketcher is what the studio holds of it.
+`python -m mv.ui.strips` draws in a process of its own, so that the page stays quick; when idle it measures takes.
+It reads what to do from its standard input and ends with it: lines of JSON, {"folder", "draw": index of the shot that
+comes first} or {"folder", "measure": id of a shot}. Sketcher is what the studio holds of it.
 """
 
 import io
@@ -16,6 +17,8 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -90,10 +93,11 @@ def peaks_path(folder: Path) -> Path:
     return folder / "storyboard" / "peaks.bin"
 
 
-def missing(folder: Path, timeline: Timeline) -> list[int]:
-    """Indices of shots that have no sheet yet."""
+def missing(folder: Path, timeline: Timeline, names: Sequence[str] | None = None) -> list[int]:
+    """Indices of shots that have no sheet yet. names: of the sheets, where they are known."""
     there = set(os.listdir(folder / "storyboard")) if (folder / "storyboard").is_dir() else set()
-    return [i for i in range(len(timeline.shots)) if f"{shot_signature(timeline, i)}.jpg" not in there]
+    names = names or [shot_signature(timeline, i) for i in range(len(timeline.shots))]
+    return [i for i, name in enumerate(names) if f"{name}.jpg" not in there]
 
 
 def save_peaks(song: str | Path, folder: Path) -> None:
@@ -129,13 +133,20 @@ class Sketcher:
 
     def draw(self, folder: Path, shot: int = 0) -> None:
         """Draw what a project lacks, the shots nearest to this one first. Returns at once."""
-        line = json.dumps([str(folder), shot]) + "\n"
+        self._ask({"folder": str(folder), "draw": shot})
+
+    def measure(self, folder: Path, shot: str) -> None:
+        """Measure the takes of the shot with this id; see mv/ui/measures.py. Returns at once."""
+        self._ask({"folder": str(folder), "measure": shot})
+
+    def _ask(self, request: dict) -> None:
+        line = json.dumps(request) + "\n"
         with self._lock:
             for _ in range(2):  # the process may have died
                 try:
                     if self._process is None or self._process.poll() is not None:
                         command = [sys.executable, "-m", "mv.ui.strips"]
-                        self._process = start_process(command, folder.parent, text=True)
+                        self._process = start_process(command, Path(request["folder"]).parent, text=True)
                     self._process.stdin.write(line)
                     self._process.stdin.flush()
                     return
@@ -152,7 +163,7 @@ class Sketcher:
 
 
 def main() -> None:
-    """Draw for whoever asked last; an older request goes on when that is done."""
+    """Draw for whoever asked last; an older request goes on when that is done, and measuring waits for all drawing."""
     if hasattr(os, "nice"):
         os.nice(2)  # after the page, before the rendering
     asked: queue.Queue[str | None] = queue.Queue()
@@ -163,30 +174,30 @@ def main() -> None:
         os._exit(0)  # the studio is gone; every file is written whole or not at all
 
     threading.Thread(target=read, daemon=True).start()
-    waiting: dict[Path, int] = {}
+    waiting: dict[tuple[str, Path], int | str] = {}  # ("draw" or "measure", folder): shot
     while True:
         while not waiting or not asked.empty():
-            folder, shot = json.loads(asked.get())
-            waiting.pop(Path(folder), None)
-            waiting[Path(folder)] = int(shot)
-        folder = next(reversed(waiting))
+            request = json.loads(asked.get())
+            what = "draw" if "draw" in request else "measure"
+            waiting.pop((what, Path(request["folder"])), None)
+            waiting[what, Path(request["folder"])] = request[what]
+        job = next((job for job in reversed(waiting) if job[0] == "draw"), next(reversed(waiting)))
         try:
-            if not _draw_one(folder, waiting[folder]):
-                del waiting[folder]
+            if not (_draw_one if job[0] == "draw" else _measure)(job[1], waiting[job]):
+                del waiting[job]
         except (MusicVideoError, OSError):
-            logging.exception("cannot draw for %s", folder)
-            del waiting[folder]
+            logging.exception("cannot %s for %s", *job)
+            del waiting[job]
 
 
 def _draw_one(folder: Path, shot: int) -> bool:
     """One sheet of what a project lacks, or its peaks; False where nothing is left to draw."""
-    from mv import make
-
-    plan = make.load_plan(folder / "plan.json")
+    status = (folder / "plan.json").stat()
+    plan, names = _plan(folder, (status.st_ino, status.st_mtime_ns, status.st_size))
     if not peaks_path(folder).exists():
         save_peaks(plan.song, folder)
         return True
-    lacking = missing(folder, plan)
+    lacking = missing(folder, plan, names)
     if not lacking:
         prune(folder, plan)
         return False
@@ -194,16 +205,32 @@ def _draw_one(folder: Path, shot: int) -> bool:
     return True
 
 
-_ANALYSES: dict[str, Analysis] = {}
+@lru_cache(maxsize=4)
+def _plan(folder: Path, stamp: tuple[int, ...]) -> tuple[Timeline, list[str]]:
+    """The plan and the names of its sheets: read once for all its sheets, and again when the file is another one."""
+    from mv import make
+
+    plan = make.load_plan(folder / "plan.json")
+    return plan, [shot_signature(plan, index) for index in range(len(plan.shots))]
+
+
+def _measure(folder: Path, shot: str) -> bool:
+    """One take of a shot; False where nothing is left to measure."""
+    from mv.ui.measures import measure_take
+    from mv.ui.project import Project
+
+    plan = Project(folder.parent, folder.name).resolved_plan()
+    return measure_take(folder, plan, plan.index(shot), _analysis(plan.analysis))
 
 
 def _analysis(path: str) -> Analysis:
-    """A file of this name never changes but by listening anew, which is rare: the last one read is kept."""
-    key = f"{path} {Path(path).stat().st_mtime_ns}"
-    if key not in _ANALYSES:
-        _ANALYSES.clear()
-        _ANALYSES[key] = Analysis.load(path)
-    return _ANALYSES[key]
+    return _analysis_of(path, Path(path).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _analysis_of(path: str, changed: int) -> Analysis:
+    """A file of this name changes only where the song is listened to anew."""
+    return Analysis.load(path)
 
 
 if __name__ == "__main__":

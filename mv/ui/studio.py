@@ -11,10 +11,11 @@ import html
 import os
 import random
 import re
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported; without it Python calls out
 
@@ -24,28 +25,30 @@ from mv import make
 from mv.archive import import_project
 from mv.errors import InputError, MusicVideoError
 from mv.jobs import Job, JobStore, Kind, Worker
+from mv.model.catalog import MODELS
 from mv.timing import clock
-from mv.ui import edits, strips
+from mv.ui import edits, measures, plans, strips
 from mv.ui.deliver import deliver
 from mv.ui.desk import Desk, progress_part
 from mv.ui.operations import Correction, give_reference, read_operation
 from mv.ui.project import Project, projects
+from mv.ui.recent import recent_html
 from mv.ui.uploads import uploaded
 
 # An event of the page alone: not in the public API, one after the other.
-EDIT = dict(
+OPEN = dict(
     api_visibility="private",
     show_progress="hidden",
     queue=True,
     trigger_mode="multiple",
-    concurrency_id="edits",
+    concurrency_id="opening",
     concurrency_limit=1,
 )
-ASK = {**EDIT, "concurrency_id": "asks"}
 QUIET = dict(api_visibility="private", show_progress="hidden", queue=False)
 TO_ADDRESS = "(name) => window.MVStudio.opened(name)"
-RECENT = 8  # projects shown on the first screen
-DESKS = 8  # projects kept in memory
+DESKS = 32  # projects kept in memory, a few hundred kilobytes each
+EDITS = 200  # in one message
+STATUS = 0.5  # seconds for which an edit believes what it knows of the project's job
 
 
 # What the user chooses for a new film, in the order of the page's fields; also names of Page.
@@ -59,8 +62,6 @@ class Page:
     """The components that events read and write."""
 
     name: gr.Textbox
-    seen: gr.State
-    timer: gr.Timer
     recent: gr.HTML
     picker: gr.Dropdown
     song: gr.Audio
@@ -79,7 +80,6 @@ class Page:
     plan: gr.Button
     archive: gr.File
     editor: gr.HTML
-    reply: gr.HTML
     news: gr.HTML
 
     @property
@@ -113,17 +113,6 @@ def job_part(job: Job | None, ahead: int = 0) -> dict:
         "open": job.open,
         "stopping": job.open and (job.cancel or job.pause),
     }
-
-
-def recent_html(home: Path) -> str:
-    """The projects worked on last, as links; a plain one where nothing is drawn yet."""
-    cards = []
-    for name in projects(home)[:RECENT]:
-        sheets = sorted((home / name / "storyboard").glob("*.jpg"), key=lambda path: -path.stat().st_size)
-        picture = f'<img src="gradio_api/file={quote(str(sheets[0]))}" alt="" loading="lazy">' if sheets else ""
-        title = html.escape(re.sub(r"-[0-9a-f]{8}$", "", name))
-        cards.append(f'<a href="?project={quote(name)}"><span class="frame">{picture}</span><b>{title}</b></a>')
-    return f'<h3>Recent projects</h3><div class="mv-recent">{"".join(cards)}</div>' if cards else ""
 
 
 def as_steps(steps: float | None) -> int | None:
@@ -160,27 +149,28 @@ class Studio:
     def __init__(self, home: Path, worker: Worker, page: Page) -> None:
         self.home, self.store, self.worker, self.page = home, JobStore(home), worker, page
         self.sketcher = strips.Sketcher()
-        self._desks: dict[str, Desk] = {}
+        self._desks: dict[str, Desk] = {}  # the last one used stands last
+        self._choosing = threading.Lock()
+        self._newest: dict[str, tuple[float, Job | None]] = {}  # project → its newest job, and when it was looked up
 
     def connect(self, blocks: gr.Blocks) -> None:
         p = self.page
-        opened = [p.name, p.picker, p.recent, p.archive, *p.wishes, p.news, p.seen, p.timer]
+        opened = [p.name, p.picker, p.recent, p.archive, *p.wishes, p.news]
         address = dict(js=TO_ADDRESS, **QUIET)
 
-        blocks.load(told(self.open), None, opened, **EDIT)
-        p.picker.input(told(self.open_named), p.picker, opened, **EDIT).then(None, p.name, None, **address)
-        p.archive.upload(told(self.open_archive), p.archive, opened, **EDIT).then(None, p.name, None, **address)
+        blocks.load(told(self.open), None, opened, **OPEN)
+        p.picker.input(told(self.pick), p.picker, opened, **OPEN).then(None, p.name, None, **address)
+        p.archive.upload(told(self.open_archive), p.archive, opened, **OPEN).then(None, p.name, None, **address)
         for button, kind in ((p.make, "make"), (p.plan, "plan")):
-            started = button.click(told(functools.partial(self.start, kind)), p.wishes, opened, **EDIT)
+            started = button.click(told(functools.partial(self.start, kind)), p.wishes, opened, **OPEN)
             started.success(None, p.name, None, **address)
         gr.on([p.model.input, p.steps.input], told(self.keep_model), [p.name, p.model, p.steps], None, **QUIET)
-        p.timer.tick(self.poll, [p.name, p.seen], [p.news, p.seen, p.timer], trigger_mode="once", **QUIET)
-        p.editor.edit(self.edit, None, [p.editor, p.timer], **EDIT)
-        p.editor.ask(self.ask, None, [p.reply, p.timer], **ASK)
 
     def stop(self) -> None:
         self.worker.stop()
         self.sketcher.stop()
+        for desk in list(self._desks.values()):
+            desk.project.save()
 
     # -- opening
 
@@ -190,6 +180,10 @@ class Studio:
         lists = {p.picker: gr.Dropdown(choices=projects(self.home), value=None), p.recent: recent_html(self.home)}
         name = request.query_params.get("project", "")
         return lists | (self.open_named(name) if name else {})
+
+    def pick(self, name: str | None) -> dict:
+        """Of the list; none where the list was left without a choice."""
+        return self.open_named(name) if name else self._nothing()
 
     def open_named(self, name: str) -> dict:
         project = Project(self.home, name)
@@ -201,9 +195,13 @@ class Studio:
         shown |= {p.name: name, p.steps: wishes.steps or 0}
         return shown | self._opened(project)
 
+    def _nothing(self) -> dict:
+        """Every component stays as it is; gradio takes an empty answer for a fault."""
+        return {self.page.name: gr.skip()}
+
     def open_archive(self, archive: str | None) -> dict:
         if not archive:
-            return {}
+            return self._nothing()
         return {self.page.archive: None} | self.open_named(import_project(archive, self.home))
 
     def start(self, kind: Kind, *values) -> dict:
@@ -218,6 +216,8 @@ class Studio:
         """The project with these wishes and the seed used; -1 draws one. Raises what the user can mend."""
         if not song:
             raise InputError("no song yet: upload one, or click an example")
+        if (model := wishes.get("model")) not in (known := ["animatic", *MODELS]):
+            raise InputError(f"model: expected one of {', '.join(known)}; got {str(model)[:40]!r}")
         if seed is None or not -1 <= seed < 2**32:
             raise InputError(f"seed: expected -1 (random) or 0 to {2**32 - 1}, got {seed}")
         seed = random.SystemRandom().randrange(2**32) if seed == -1 else int(seed)
@@ -234,46 +234,46 @@ class Studio:
 
     def _opened(self, project: Project) -> dict:
         p = self.page
-        news, seen, busy = self._look(project, {})
+        news = self._look(project, {})
         return {
             p.name: project.name,
             p.picker: gr.Dropdown(choices=projects(self.home), value=project.name),
             p.news: {**news, "opened": True},
-            p.seen: seen,
-            p.timer: gr.Timer(active=busy),
         }
 
     def _refuse_if_busy(self, name: str) -> None:
-        job = self.store.latest(name)
+        job = self.store.status(name)
         if job is not None and job.open:
             raise InputError("this song is being worked on already; wait until it is done, or cancel it")
 
-    def submit(self, project: Project, kind: Kind) -> Job:
-        job = self.store.submit(project.name, kind)
+    def submit(self, project: Project, kind: Kind, priority: int = 0) -> Job:
+        if project.planned:
+            project.save()  # the worker reads the file
+        job = self.store.submit(project.name, kind, priority)
+        self._newest.pop(project.name, None)
         self.worker.ensure()
         return job
 
     # -- polling
 
-    def poll(self, name: str, seen: dict) -> tuple:
-        """Only what is new since the last look; nothing is sent while nothing happens."""
+    def poll(self, message: Mapping) -> dict:
+        """What is new since the look at which the page was told `seen`; without "job" where nothing is."""
+        seen = message.get("seen") if isinstance(message.get("seen"), dict) else {}
         try:
-            project = Project(self.home, name)
-        except InputError:  # none is open, or its folder was removed
-            return gr.skip(), gr.skip(), gr.Timer(active=False)
-        job = self.store.latest(name)
+            project = self._project(message)
+        except InputError:  # its folder was removed
+            return {"kind": "news", "seen": seen, "busy": False}
+        job = self.store.status(project.name)
         if job is not None and job.open and job.state != "paused":
             self.worker.ensure()
-        news, now, busy = self._look(project, seen)
-        if now == seen:
-            return gr.skip(), gr.skip(), gr.skip() if busy else gr.Timer(active=False)
-        return news, now, gr.Timer(active=busy)
+        news = self._look(project, seen)
+        return news if news["seen"] != seen else {"kind": "news", "seen": seen, "busy": news["busy"]}
 
-    def _look(self, project: Project, seen: Mapping) -> tuple[dict, dict, bool]:
-        """(news, what has been seen with them, whether more is to come)."""
-        job, shots = self.store.latest(project.name), self.store.shots(project.name)
+    def _look(self, project: Project, seen: Mapping) -> dict:
+        """News of the project. seen: what the page has seen with them; busy: whether more is to come."""
+        job, shots = self.store.status(project.name), self.store.shots(project.name)
         part = job_part(job, self.store.ahead(job) if job is not None and job.state == "queued" else 0)
-        now = {"job": part, "progress": progress_part(shots) if job is not None and job.open else {}}
+        now = {"job": part, "progress": progress_part(shots, project.folder) if job is not None and job.open else {}}
         news: dict = {"kind": "news", "project": project.name, **now}
         drawing = False
         # A plan in the making is not shown: the old one would look like the new one.
@@ -282,7 +282,7 @@ class Studio:
             with desk.lock:
                 desk.refresh(shots)
                 drawn = desk.strips()
-                since = seen.get("number", -1)
+                since = as_number(seen.get("number"))
                 if desk.number != since:
                     news["plan"] = desk.news(since)
                 if len(drawn) != seen.get("drawn") or desk.number != since:
@@ -293,50 +293,57 @@ class Studio:
                 drawing = len(drawn) < desk.num_shots or not peaks
             if drawing:
                 self.sketcher.draw(project.folder)
-        return news, now, drawing or part["open"]
+        return news | {"seen": now, "busy": drawing or part["open"]}
 
     @staticmethod
     def _is_editable(job: Job) -> bool:
         return job.kind == "render" or job.planned or not job.open
 
     def _desk(self, project: Project) -> Desk:
-        if project.name not in self._desks:
-            if len(self._desks) >= DESKS:
-                self._desks.pop(next(iter(self._desks)))
-            self._desks[project.name] = Desk(project)
-        return self._desks[project.name]
+        """The one desk of a project. Those least recently used make room, but none that is in use: edits of a project
+        wait for each other at its desk."""
+        with self._choosing:
+            desk = self._desks.pop(project.name, None) or Desk(project)
+            idle = [name for name, other in self._desks.items() if not other.lock.locked()]
+            for name in idle[: max(0, len(self._desks) + 1 - DESKS)]:
+                del self._desks[name]
+            self._desks[project.name] = desk
+        return desk
 
     # -- the editor's messages
 
-    def edit(self, event: gr.EventData) -> tuple:
-        """An edit, undo or redo. The answer acknowledges it by its number, with the plan as it is now or the error."""
-        message = event._data if isinstance(event._data, dict) else {}
-        answer = {"kind": "answer", "ack": message.get("seq"), "error": None}
+    def edit(self, message: Mapping) -> dict:
+        """Edits, undos and redos, in the order given. Each is acknowledged by its number, with its error or None; the
+        plan as it is after them comes along."""
+        edits = message.get("edits")
+        edits = [one for one in edits if isinstance(one, dict)][:EDITS] if isinstance(edits, list) else []
+        done = {"kind": "answer", "acks": [{"seq": one.get("seq"), "error": None} for one in edits]}
         try:
             project = self._to_edit(message)
         except MusicVideoError as error:
-            return {**answer, "error": without_folders(str(error))}, gr.skip()
+            return done | {"acks": [{**ack, "error": without_folders(str(error))} for ack in done["acks"]]}
         desk = self._desk(project)
         with desk.lock:
-            try:
-                change(project, message)
-            except MusicVideoError as error:
-                answer["error"] = without_folders(str(error))
-            desk.refresh(self.store.shots(project.name))
-            answer["plan"] = desk.news(as_number(message.get("number")))
-            answer["strips"] = desk.strips()
-        self.sketcher.draw(project.folder, as_number(message.get("near")))
-        return answer, gr.Timer(active=True)
+            for one, ack in zip(edits, done["acks"]):
+                try:
+                    change(project, one)
+                except MusicVideoError as error:
+                    ack["error"] = without_folders(str(error))
+            desk.refresh()
+            done["plan"] = desk.news(as_number(message.get("number")))
+            done["drawn"] = desk.drawn_of(done["plan"])
+        near = as_number(message.get("near"))
+        plans.when_saved(project.folder, lambda: self.sketcher.draw(project.folder, near))
+        return done
 
-    def ask(self, event: gr.EventData) -> tuple:
+    def ask(self, message: Mapping) -> dict:
         """Everything that undo does not take back."""
-        message = event._data if isinstance(event._data, dict) else {}
         answer = {"kind": "reply", "ack": message.get("seq"), "error": None}
         try:
             answer |= self._answer(message)
         except MusicVideoError as error:
             answer["error"] = without_folders(str(error))
-        return answer, gr.Timer(active=True)
+        return answer
 
     def _answer(self, message: Mapping) -> dict:
         what, project = message.get("ask"), self._project(message)
@@ -344,11 +351,14 @@ class Studio:
             shot = str(message.get("id", ""))[:80]
             self.store.prioritise(project.name, [shot] if shot else [])
         elif what == "render":
-            self.render(project, message.get("ids"))
+            note = self.render(project, message.get("ids"))
+            return self._look(project, {"number": as_number(message.get("number"))}) | {"kind": "reply", "note": note}
+        elif what == "measure":
+            return self._measured(project, str(message.get("id")))
         elif what == "retake":
             self._retake(project, message)
         elif what in ("cancel", "pause", "resume", "retry"):
-            job = self.store.latest(project.name)
+            job = self.store.status(project.name)
             if job is not None:
                 getattr(self.store, what)(job.id)
                 self.worker.ensure()
@@ -359,15 +369,43 @@ class Studio:
             return {"file": deliver(project, str(message.get("what")))}
         elif what != "sync":
             raise InputError(f"this page asks for something unknown ({str(what)[:40]!r}); reload it")
-        news, _, _ = self._look(project, {"number": as_number(message.get("number"))})
-        return news | {"kind": "reply"}
+        return self._look(project, {"number": as_number(message.get("number"))}) | {"kind": "reply"}
 
-    def render(self, project: Project, ids: object) -> None:
-        """These shots, or the whole film; takes that still fit are used again."""
+    def render(self, project: Project, ids: object) -> str:
+        """These shots, or the whole film; takes that still fit are used again. Chosen shots go before whole films: they
+        are looked at and waited for. Returns what the user should know; InputError where nothing is to be drawn."""
         self._refuse_if_busy(project.name)
-        wanted = [str(one) for one in ids][: len(project.plan().shots)] if isinstance(ids, list) else []
-        self._keep_wishes(project, only=[shot.id for shot in project.plan().shots if shot.id in wanted])
-        self.submit(project, "render")
+        plan = project.plan()
+        wanted = [str(one) for one in ids][: len(plan.shots)] if isinstance(ids, list) else []
+        only = [shot.id for shot in plan.shots if shot.id in wanted]
+        kept = self._kept(project, only)
+        if only and len(kept) == len(only):
+            raise InputError(f"nothing to render: {'; '.join(kept)}")
+        self._keep_wishes(project, only=only)
+        self.submit(project, "render", priority=1 if wanted else 0)
+        return f"Rendering all but {len(kept)}: {'; '.join(kept)}" if kept else ""
+
+    @staticmethod
+    def _kept(project: Project, ids: list[str]) -> list[str]:
+        """Why those of the shots are not rendered whose take stands whatever happens; see _render in project.py."""
+        standing, kept = project.takes() if ids else {}, []
+        for number, shot in enumerate(project.plan().shots, 1):
+            if shot.id in ids and shot.id in standing and shot.locked:
+                kept.append(f"shot {number} is locked and keeps its take; unlock it first")
+            elif shot.id in ids and shot.id in standing and shot.chosen:
+                kept.append(f"shot {number} keeps the take you chose; change the shot, or ask for another take")
+        return kept
+
+    def _measured(self, project: Project, shot: str) -> dict:
+        """What is known of a shot's takes; what is not is measured from now on. better: see measures.better."""
+        plan = project.plan()
+        index, files = plan.index(shot), project.take_files()
+        takes = [take for take in plan.shots[index].takes if take.file in files and edits.fits(plan, index, take)]
+        known = measures.measures_of(project.folder, plan, index, takes)
+        if len(known) < len(takes):
+            project.save()
+            self.sketcher.measure(project.folder, shot)
+        return {"measures": known, "unknown": len(takes) - len(known), "better": measures.better()}
 
     def _retake(self, project: Project, message: Mapping) -> None:
         """Another take of one shot: another seed."""
@@ -385,7 +423,10 @@ class Studio:
     def _to_edit(self, message: Mapping) -> Project:
         """It has a plan, and no job is making another one."""
         project = self._project(message)
-        job = self.store.latest(project.name)
+        known, job = self._newest.get(project.name, (0.0, None))
+        if time.monotonic() - known > STATUS:
+            job = self.store.status(project.name)
+            self._newest[project.name] = time.monotonic(), job
         if not project.planned or (job is not None and not self._is_editable(job)):
             raise InputError("the plan is being made; edit it when it is there")
         return project

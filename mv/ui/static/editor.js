@@ -12,7 +12,10 @@ MVStudio.KEYS = [
   ["Shift L", "lock, unlock"],
   ["Ctrl C, Ctrl V", "copy the look of a shot, give it to the selected ones"],
   ["Ctrl A, Esc", "select all, none"],
-  ["Tab, Enter", "next shot, edit its prompt"],
+  ["Enter", "select the shot at the playhead; with Shift add it; once more: edit its prompt"],
+  ["Tab", "next shot, with Shift the one before, while one is selected"],
+  ["Ctrl ← →", "move the shot a place earlier, later"],
+  ["A", "approve the shot: lock it and go on to the next"],
   ["S", "snapping on, off; Alt while dragging: off"],
   ["+ −", "zoom; Ctrl and wheel too"],
   ["Ctrl 0", "fit"],
@@ -27,8 +30,9 @@ MVStudio.mount = (element, api) => {
   link.api = api;
   const stage = (MVStudio.stage = new MVStudio.Stage());
   const timeline = (MVStudio.timeline = new MVStudio.Timeline(stage));
-  const inspector = new MVStudio.Inspector(timeline, stage);
+  const inspector = (MVStudio.inspector = new MVStudio.Inspector(timeline, stage));
   const panels = new MVStudio.Panels();
+  const queue = new MVStudio.Queue(timeline);
   timeline.onmusic = (index) => panels.openMusic(index);
   const button = (id, words, title, act) =>
     h("button", { id: `mv-${id}`, "data-testid": id, title, onclick: act }, words);
@@ -41,6 +45,9 @@ MVStudio.mount = (element, api) => {
     { className: "mv-tools", role: "toolbar", "aria-label": "Edit" },
     button("undo", "↶ Undo", "Ctrl+Z", act.undo),
     button("redo", "↷ Redo", "Ctrl+Shift+Z", act.redo),
+    button("before", "‹ Shot", "Cut before (↑)", () => act.cut(-1)),
+    button("approve", "Approve", "Lock this shot and go on to the next (A)", act.approve),
+    button("after", "Shot ›", "Cut after (↓)", () => act.cut(1)),
     button("split", "Split", "Split at the playhead (B)", act.split),
     button("merge", "Merge", "Merge with the next (M)", act.merge),
     button("delete", "Delete", "Delete; the neighbour fills (Del)", act.remove),
@@ -89,7 +96,7 @@ MVStudio.mount = (element, api) => {
     tools,
     timeline.element,
   );
-  element.replaceChildren(h("div", { className: "mv-editor" }, status, empty, work, ...panels.dialogs));
+  element.replaceChildren(h("div", { className: "mv-editor" }, status, queue.element, empty, work, ...panels.dialogs));
   const showWishes = () =>
     wishes.setAttribute("aria-pressed", String(!document.body.classList.contains("mv-no-wishes")));
 
@@ -111,6 +118,7 @@ MVStudio.mount = (element, api) => {
     if (!there) return;
     if (what !== "progress" && what !== "job") stage.refresh();
     timeline.refresh(what);
+    queue.refresh();
     inspector.refresh();
     showFacts(facts, state);
     panels.refresh();
@@ -132,8 +140,8 @@ MVStudio.mount = (element, api) => {
     document.removeEventListener("keydown", keys);
     stage.close();
     timeline.close();
+    queue.close();
   };
-  api.watch("value", () => link.receive(api.props.value));
   refresh("opened");
   for (const what of ["job", "plan"]) refresh(what);
 
@@ -183,8 +191,10 @@ MVStudio.mount = (element, api) => {
       `revision ${head.revision}`,
       ...music.notes,
     ];
-    const words = chips.filter(Boolean).join(" · ");
-    if (node.textContent !== words) node.textContent = words;
+    const words = chips.filter(Boolean);
+    if (node.textContent === words.join(" · ")) return;
+    // Each by itself: a title written from right to left must not turn its neighbours round.
+    node.replaceChildren(...words.flatMap((word, index) => [index ? " · " : "", h("bdi", {}, word)]));
   }
 };
 
@@ -233,6 +243,30 @@ MVStudio.actionsOf = (stage, timeline, inspector, panels) => {
         cards = inspector.cards(ids);
       link.edit({ op: "lock", ids, locked: !cards.every((card) => card.locked) });
     },
+    // It stays as it is now, whatever is planned or rendered again.
+    approve: () => {
+      const card = here();
+      if (!card) return;
+      if (!card.locked) link.edit({ op: "lock", ids: [card.id], locked: true });
+      MVStudio.toast(`Shot ${link.state.order.indexOf(card.id) + 1} approved: it is locked`);
+      if (card.end < link.state.head.frames) self.cut(1);
+    },
+    choose: (add) => {
+      const card = here(),
+        { selected } = timeline;
+      if (!card) return;
+      if (add) timeline.select([...selected.filter((id) => id !== card.id), card.id]);
+      else if (selected.includes(card.id)) document.querySelector("[data-testid=prompt]")?.focus();
+      else timeline.select([card.id]);
+    },
+    reorder: (by) => {
+      const id = chosen()[0],
+        to = link.state.order.indexOf(id) + by;
+      if (to < 0 || to >= link.shots.length) return;
+      link.edit({ op: "reorder", id, to }).then((answer) => {
+        if (!answer.error) timeline.select([id]);
+      });
+    },
     snap: () => {
       timeline.snapping = !timeline.snapping;
       link.tell("snap");
@@ -240,7 +274,10 @@ MVStudio.actionsOf = (stage, timeline, inspector, panels) => {
     },
     replan: () => link.edit({ op: "replan" }),
     render: () => link.ask("render"),
-    renderSelected: () => link.ask("render", { ids: chosen() }),
+    renderSelected: () =>
+      link.ask("render", { ids: chosen() }).then((answer) => {
+        if (answer.note) MVStudio.toast(answer.note);
+      }),
     retake: () => link.ask("retake", { id: chosen()[0] }),
     copy: () => {
       look = chosen()[0];
@@ -304,6 +341,8 @@ MVStudio.onKey = (event, act, stage, timeline, panels) => {
     c: act.copy,
     v: act.paste,
     a: () => timeline.select([...MVStudio.link.state.order]),
+    ArrowLeft: () => act.reorder(-1),
+    ArrowRight: () => act.reorder(1),
     0: () => timeline.fit(),
   };
   const plain = {
@@ -317,6 +356,7 @@ MVStudio.onKey = (event, act, stage, timeline, panels) => {
     ArrowDown: () => act.cut(1),
     Home: () => stage.seek(0),
     End: () => stage.seekFrame(MVStudio.link.state.head.frames - 1),
+    a: act.approve,
     b: act.split,
     m: act.merge,
     Delete: act.remove,
@@ -327,9 +367,9 @@ MVStudio.onKey = (event, act, stage, timeline, panels) => {
     "=": () => timeline.zoom(1.5),
     "-": () => timeline.zoom(1 / 1.5),
     "?": () => panels.openHelp(),
-    Enter: () => document.querySelector("[data-testid=prompt]")?.focus(),
+    Enter: () => act.choose(event.shiftKey),
   };
-  if (key === "Tab" && event.target === timeline.element && !command && (timeline.selected.length || !event.shiftKey)) {
+  if (key === "Tab" && event.target === timeline.element && !command && timeline.selected.length) {
     const at = MVStudio.link.state.order.indexOf(timeline.selected.at(-1)) + (event.shiftKey ? -1 : 1);
     if (at < 0 || at >= MVStudio.link.state.order.length) return; // at either end the focus moves on
     event.preventDefault();

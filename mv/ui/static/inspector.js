@@ -11,7 +11,7 @@ MVStudio.Inspector = class {
       width: 330,
       height: 62,
       role: "img",
-      "aria-label": "Six moments of the shot",
+      "aria-label": "Four moments of the shot",
     });
     this.above = h("canvas", {
       className: "mv-above",
@@ -20,6 +20,7 @@ MVStudio.Inspector = class {
       role: "img",
       "aria-label": "The camera's way seen from above",
     });
+    this.keyframes = new MVStudio.Keyframes(stage);
     this.fields = {
       prompt: this.text(),
       size: this.choice("size"),
@@ -68,6 +69,7 @@ MVStudio.Inspector = class {
         this.field("Amount", this.fields.amount),
         this.field("Push on the beat", this.fields.beat),
       ),
+      this.keyframes.element,
       h(
         "div",
         { className: "mv-pair" },
@@ -252,18 +254,22 @@ MVStudio.Inspector = class {
       this.unset,
     ])
       field.disabled = locked;
+    this.fields.amount.input.disabled ||= cards.some((card) => card.keyframes.length);
     this.fields.frames.disabled ||= cards.some((card) => card.transition === "cut");
     this.lock.textContent = locked ? "Unlock" : "Lock";
     this.render.textContent = one ? "Render this shot" : `Render ${cards.length} shots`;
     this.render.disabled = this.retake.disabled = state.job.open;
     this.retake.hidden = this.takes.hidden = this.why.hidden = this.strip.parentNode.hidden = !one;
+    this.keyframes.element.hidden = !one;
     this.ignored.textContent = one?.ignored.length
       ? `Words the built-in model does not know: ${one.ignored.join(", ")}`
       : "";
     if (one) {
       this.drawStrip(one);
       this.drawAbove(one);
+      this.keyframes.show(one);
       this.showTakes(one);
+      this.measure(one);
       this.showReasons(one);
     }
   }
@@ -342,12 +348,21 @@ MVStudio.Inspector = class {
   showTakes(card) {
     const { h } = MVStudio,
       { head } = MVStudio.link.state;
-    const looks = JSON.stringify([card.id, card.takes, card.take, card.chosen]);
+    const measured = this.measured?.of === card.id ? this.measured : { measures: {}, better: {}, unknown: 0 };
+    const looks = JSON.stringify([card.id, card.takes, card.take, card.chosen, card.locked, measured]);
     if (this.takesShown === looks) return;
     this.takesShown = looks;
     const words = card.takes.length ? `Takes (${card.takes.length})` : "No take yet: what you see is the animatic.";
+    const numbers = card.takes.map((take) => ({ ...take.measurements, ...measured.measures[take.key] }));
     this.takes.replaceChildren(
-      h("h5", {}, words),
+      h(
+        "div",
+        { className: "mv-takes-head" },
+        h("h5", {}, words),
+        ...(card.takes.length > 1
+          ? [h("button", { "data-testid": "play-takes", onclick: () => this.playTakes() }, "Play side by side")]
+          : []),
+      ),
       ...card.takes.map((take, number) => {
         const video = h("video", {
           src: head.takes + take.file,
@@ -358,19 +373,23 @@ MVStudio.Inspector = class {
         });
         video.addEventListener("pointerenter", () => video.play().catch(() => {}));
         video.addEventListener("pointerleave", () => video.pause());
-        const measured = Object.entries(take.measurements).map(([name, value]) => `${name} ${value}`);
-        const facts = [
-          take.model,
-          `${take.seconds.toFixed(1)} s to render`,
-          ...measured,
-          ...(take.fits ? [] : ["other length"]),
-        ];
+        const facts = [take.model, `${take.seconds.toFixed(1)} s to render`, ...(take.fits ? [] : ["other length"])];
+        const waits = take.fits && !measured.measures[take.key] && measured.unknown > 0;
         const standing = take.key === card.take;
         return h(
           "div",
           { className: `mv-take${standing ? " standing" : ""}`, "data-testid": "take" },
           video,
           h("small", {}, `${number + 1} · ${facts.join(" · ")}`),
+          h(
+            "dl",
+            { className: "mv-measures" },
+            ...Object.entries(numbers[number]).flatMap(([name, value]) => {
+              const best = this.isBest(value, name, measured.better[name], numbers);
+              return [h("dt", {}, name), h("dd", { className: best ? "best" : "" }, `${value.toFixed(2)}${best ? " ✓" : ""}`)];
+            }),
+            ...(waits ? [h("dt", {}, "measuring…")] : []),
+          ),
           h(
             "div",
             { className: "mv-buttons" },
@@ -397,6 +416,38 @@ MVStudio.Inspector = class {
         );
       }),
     );
+  }
+
+  // Of takes that were measured and differ.
+  isBest(value, name, better, numbers) {
+    const all = numbers.map((one) => one[name]).filter((one) => one !== undefined),
+      [least, most] = [Math.min(...all), Math.max(...all)];
+    return Boolean(better) && least < most && value === (better === "high" ? most : least);
+  }
+
+  // Measured when somebody looks: it takes Python a second or two a take.
+  async measure(card) {
+    // A take is the plan's own when the rendering it came of is over.
+    const { job } = MVStudio.link.state,
+      of = JSON.stringify([card.id, card.strip, card.takes.map((take) => take.key), job.open]);
+    if (this.measuredOf === of) return;
+    this.measuredOf = of;
+    while (card.takes.length && this.measuredOf === of) {
+      const answer = await MVStudio.link.ask("measure", { id: card.id });
+      if (answer.error || this.measuredOf !== of) return;
+      this.measured = { of: card.id, measures: answer.measures, better: answer.better, unknown: answer.unknown };
+      this.refresh();
+      if (!answer.unknown) return;
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+  }
+
+  // All from their first frame at once, until they are played again or pointed at.
+  playTakes() {
+    for (const video of this.takes.querySelectorAll("video")) {
+      video.currentTime = 0;
+      video.play().catch(() => {});
+    }
   }
 
   showReasons(card) {

@@ -1,13 +1,17 @@
 // What Python has told the page, and the way back. One global name: MVStudio.
 //
 // Python sends parts of the plan with numbers (mv/ui/desk.py); the page says which number it knows. `edit` is for what
-// undo takes back, `ask` for everything else. Nothing of the user's is ever put into markup: text goes in as text.
+// undo takes back, `ask` for everything else: posts to mv/ui/routes.py, edits one after the other and in order. An edit
+// whose outcome is plain is shown before it is answered (`guesses`); the answer is what counts. Nothing of the user's is
+// ever put into markup: text goes in as text.
 window.MVStudio = {};
 
 MVStudio.link = (() => {
+  const POLL = 500; // ms between two looks while something goes on
   const fresh = () => ({
     project: "",
     number: -1,
+    seen: {},
     head: null,
     music: null,
     order: [],
@@ -21,11 +25,10 @@ MVStudio.link = (() => {
   const link = {
     state: fresh(),
     latencies: [],
-    api: null,
     seq: 0,
-    pending: new Map(),
+    pending: new Map(), // seq → what was sent and nobody has answered
+    queue: [], // edits that wait for the one under way
     listeners: new Set(),
-    strange: null,
 
     // The shots in the film's order.
     get shots() {
@@ -41,23 +44,94 @@ MVStudio.link = (() => {
       for (const listener of this.listeners) listener(what);
     },
 
-    // Send an edit; resolves with the answer. op: see mv/ui/operations.py.
+    // Send an edit; resolves with its answer. op: see mv/ui/operations.py.
     edit(op) {
-      return this.send("edit", op);
+      if (!this.state.project) return Promise.resolve({ error: "no project is open" });
+      const seq = ++this.seq,
+        project = this.state.project;
+      const answered = this.promise(seq, { op });
+      this.queue.push({ project, edit: { ...op, seq } });
+      this.sendEdits(); // on its way before the page draws what it will be
+      if (this.guess()) this.tell("plan");
+      return answered;
     },
 
-    ask(what, fields = {}) {
-      return this.send("ask", { ask: what, ...fields });
-    },
-
-    send(event, message) {
-      if (!this.api || !this.state.project) return Promise.resolve({ error: "no project is open" });
-      const seq = ++this.seq;
-      return new Promise((resolve) => {
-        this.pending.set(seq, { resolve, since: performance.now(), event });
-        const near = MVStudio.stage ? MVStudio.stage.index : 0;
-        this.api.trigger(event, { ...message, seq, near, project: this.state.project, number: this.state.number });
+    promise(seq, waiting) {
+      waiting.since = performance.now();
+      waiting.promise = new Promise((resolve) => {
+        waiting.resolve = resolve;
       });
+      this.pending.set(seq, waiting);
+      return waiting.promise;
+    },
+
+    async sendEdits() {
+      if (this.sending || !this.queue.length) return;
+      this.sending = true;
+      const { project } = this.queue[0],
+        other = this.queue.findIndex((one) => one.project !== project),
+        edits = this.queue.splice(0, other < 0 ? this.queue.length : other).map((one) => one.edit);
+      const near = MVStudio.stage ? MVStudio.stage.index : 0,
+        answer = await this.post("edit", { project, number: this.state.number, near, edits });
+      this.sending = false;
+      for (const { seq } of edits) this.pending.get(seq).answered = true;
+      answer.acks ||= edits.map(({ seq }) => ({ seq, error: answer.error }));
+      this.receive({ ...answer, project });
+      for (const { seq, error } of answer.acks) this.settle(seq, { ...answer, error });
+      this.sendEdits();
+    },
+
+    // Asked after every edit before it has been answered: a rendering is of the plan as the user sees it.
+    async ask(what, fields = {}) {
+      const { project } = this.state;
+      if (!project) return { error: "no project is open" };
+      const edits = [...this.pending.values()].filter((one) => one.op).map((one) => one.promise),
+        seq = ++this.seq;
+      this.promise(seq, {});
+      await Promise.all(edits);
+      const answer = await this.post("ask", { ask: what, ...fields, seq, project, number: this.state.number });
+      this.receive(answer);
+      this.settle(seq, answer);
+      return answer;
+    },
+
+    async post(what, message) {
+      try {
+        const answer = await fetch(`mv/${what}`, {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify(message),
+        });
+        if (answer.status === 401) location.reload(); // the password is asked for again
+        return await answer.json();
+      } catch {
+        return { error: "The studio does not answer. Is it still running? Your last change may be lost." };
+      }
+    },
+
+    settle(seq, answer) {
+      const waiting = this.pending.get(seq);
+      if (!waiting) return;
+      this.pending.delete(seq);
+      if (waiting.op) this.latencies.push(performance.now() - waiting.since);
+      waiting.resolve(answer);
+      if (answer.error) MVStudio.toast(answer.error);
+    },
+
+    // Look for news as long as something goes on.
+    watch() {
+      this.again = true;
+      this.timer ||= setTimeout(async () => {
+        const { project, seen } = this.state;
+        this.again = false;
+        const news = await this.post("news", { project, seen });
+        this.timer = null;
+        if (news.error && news.error !== this.fault) MVStudio.toast(news.error); // once: it is tried again
+        this.fault = news.error;
+        if (news.error) this.watch();
+        else if (project === this.state.project) this.receive(news);
+        if (this.again) this.watch();
+      }, POLL);
     },
 
     receive(message) {
@@ -69,6 +143,7 @@ MVStudio.link = (() => {
       if (message.project && message.project !== this.state.project) return;
       if (message.plan && message.plan.project !== this.state.project) return;
       const told = new Set();
+      if (message.seen) this.state.seen = message.seen;
       if (message.job) {
         this.state.job = message.job;
         told.add("job");
@@ -81,51 +156,72 @@ MVStudio.link = (() => {
         this.state.drawn = new Set(message.strips);
         told.add("strips");
       }
+      for (const strip of message.drawn || []) this.state.drawn.add(strip);
       if (message.peaks && !this.state.hasPeaks) {
         this.state.hasPeaks = true;
         told.add("peaks");
       }
       if (message.plan) this.receivePlan(message.plan, told);
+      else if (message.acks && this.guess()) told.add("plan"); // refused: what was shown before is taken back
       for (const what of told) this.tell(what);
-      if (message.ack) this.acknowledge(message);
+      if (message.busy ?? true) this.watch();
     },
 
     receivePlan(plan, told) {
       const state = this.state;
-      if (plan.number <= state.number) return; // an answer that was overtaken
       if (plan.base > state.number) {
         this.ask("sync");
         return;
       }
-      state.number = plan.number;
-      if (plan.head) state.head = plan.head;
-      if (plan.music) {
-        state.music = plan.music;
-        told.add("music");
-      }
-      for (const card of plan.shots) state.cards.set(card.id, card);
-      if (plan.order) {
-        state.order = plan.order;
-        const known = new Set(plan.order);
-        for (const id of state.cards.keys()) if (!known.has(id)) state.cards.delete(id);
-      }
-      state.list = state.order.map((id) => state.cards.get(id)).filter(Boolean);
+      if (plan.number > state.number) {
+        state.number = plan.number;
+        state.seen = { ...state.seen, number: plan.number };
+        if (plan.head) state.head = plan.head;
+        if (plan.music) {
+          state.music = plan.music;
+          told.add("music");
+        }
+        for (const card of plan.shots) state.cards.set(card.id, card);
+        if (plan.order) {
+          state.order = plan.order;
+          const known = new Set(plan.order);
+          for (const id of state.cards.keys()) if (!known.has(id)) state.cards.delete(id);
+        }
+      } // else an answer that was overtaken
+      this.guess();
       told.add("plan");
     },
 
-    // Answers come in the order of their questions: one number settles all before it.
-    acknowledge(message) {
-      const event = message.kind === "answer" ? "edit" : "ask";
-      for (const [seq, waiting] of [...this.pending]) {
-        if (seq > message.ack || waiting.event !== event) continue;
-        this.pending.delete(seq);
-        if (event === "edit") this.latencies.push(performance.now() - waiting.since);
-        waiting.resolve(seq === message.ack ? message : {});
+    // What the plan will be when the edits under way are done, as far as that is plain. True where there are any.
+    guess() {
+      const state = this.state;
+      state.list = state.order.map((id) => state.cards.get(id)).filter(Boolean);
+      let any = this.guessed;
+      this.guessed = false;
+      for (const { op, answered } of this.pending.values()) {
+        if (op && !answered) this.guessed = this.foresee(op) || this.guessed;
       }
-      if (message.error) {
-        this.tell("plan");
-        MVStudio.toast(message.error);
-      }
+      return any || this.guessed;
+    },
+
+    foresee({ op, id, ids, frame, locked, fields }) {
+      const { list } = this.state;
+      const change = (index, what) => {
+        list[index] = { ...list[index], ...what };
+      };
+      if (op === "move_boundary") {
+        const at = list.findIndex((card) => card.id === id),
+          [before, after] = [list[at - 1], list[at]];
+        if (!before || before.locked || after.locked || frame <= before.start || frame >= after.end) return false;
+        change(at - 1, { end: frame });
+        change(at, { start: frame });
+      } else if (op === "lock") {
+        list.forEach((card, index) => ids.includes(card.id) && change(index, { locked }));
+      } else if (op === "set" && typeof fields.prompt === "string") {
+        const { prompt } = fields;
+        list.forEach((card, index) => ids.includes(card.id) && !card.locked && change(index, { prompt }));
+      } else return false;
+      return true;
     },
   };
   return link;
@@ -172,11 +268,52 @@ MVStudio.shotAt = (shots, frame) => {
 MVStudio.sheets = (() => {
   const images = new Map(),
     thumbs = new Map(),
+    broken = new Set(),
+    asked = new Map(), // strip → those who wait for its small copy
     THUMB = 52,
     IMAGES = 48,
-    THUMBS = 900;
+    THUMBS = 700,
+    AT_ONCE = 4;
+  let loading = 0;
   const trim = (map, most) => {
     if (map.size > most) map.delete(map.keys().next().value);
+  };
+  // The sheet's frames are read and shrunk a few at a time, those asked for last first: they are in view.
+  const load = async () => {
+    const strip = [...asked.keys()].findLast((one) => !asked.get(one).loading);
+    if (!strip || loading >= AT_ONCE) return;
+    const waiting = asked.get(strip);
+    waiting.loading = true;
+    loading++;
+    try {
+      const answer = await fetch(`${MVStudio.link.state.head.strips}${strip}.jpg`);
+      shrink(strip, await createImageBitmap(await answer.blob()));
+    } catch {
+      broken.add(strip); // swept away, or no picture: nothing is shown
+    }
+    loading--;
+    asked.delete(strip);
+    for (const then of waiting) then();
+    load();
+  };
+  const shrink = (strip, sheet) => {
+    const card = MVStudio.link.shots.find((one) => one.strip === strip);
+    if (!card) return;
+    const n = card.sketches,
+      count = Math.min(8, n),
+      [, , w, h] = sheets.cell(sheet, 0, n);
+    const canvas = document.createElement("canvas"),
+      frame = Math.round((THUMB * w) / h);
+    canvas.width = frame * count;
+    canvas.height = THUMB;
+    const pen = canvas.getContext("2d");
+    for (let k = 0; k < count; k++) {
+      const [x, y] = sheets.cell(sheet, Math.floor(((k + 0.5) * n) / count), n);
+      pen.drawImage(sheet, x, y, w, h, k * frame, 0, frame, THUMB);
+    }
+    sheet.close();
+    thumbs.set(strip, { canvas, count, frame });
+    trim(thumbs, THUMBS);
   };
   const sheets = {
     // Calls back when the image is there; returns it if it is there now.
@@ -200,33 +337,23 @@ MVStudio.sheets = (() => {
     cell(image, i, n) {
       const columns = Math.min(MVStudio.link.state.head.columns, n),
         rows = Math.ceil(n / columns);
-      const w = image.naturalWidth / columns,
-        h = image.naturalHeight / rows;
+      const w = (image.naturalWidth || image.width) / columns,
+        h = (image.naturalHeight || image.height) / rows;
       return [(i % columns) * w, Math.floor(i / columns) * h, w, h];
     },
 
-    // A row of up to 8 small frames of the shot, as a canvas with `count` and `frame` (its width).
+    // A row of up to 8 small frames of the shot, as a canvas with `count` and `frame` (its width); null while it loads,
+    // then calls back.
     thumbs(card, then) {
       const known = thumbs.get(card.strip);
-      if (known) return known;
-      const image = this.image(card.strip, () => then && then());
-      if (!image) return null;
-      const n = card.sketches,
-        count = Math.min(8, n),
-        [, , w, h] = this.cell(image, 0, n);
-      const canvas = document.createElement("canvas"),
-        frame = Math.round((THUMB * w) / h);
-      canvas.width = frame * count;
-      canvas.height = THUMB;
-      const pen = canvas.getContext("2d");
-      for (let k = 0; k < count; k++) {
-        const [x, y] = this.cell(image, Math.floor(((k + 0.5) * n) / count), n);
-        pen.drawImage(image, x, y, w, h, k * frame, 0, frame, THUMB);
+      if (known || broken.has(card.strip) || !MVStudio.link.state.drawn.has(card.strip)) return known || null;
+      const waiting = asked.get(card.strip);
+      if (waiting) waiting.add(then);
+      else {
+        asked.set(card.strip, new Set([then]));
+        load();
       }
-      const row = { canvas, count, frame };
-      thumbs.set(card.strip, row);
-      trim(thumbs, THUMBS);
-      return row;
+      return null;
     },
   };
   return sheets;

@@ -57,6 +57,7 @@ MVStudio.Panels = class {
       ["edl", "EDL (CMX 3600)"],
       ["otio", "OpenTimelineIO"],
       ["fcpxml", "FCPXML (Final Cut, Resolve)"],
+      ["clips", "Clips, one a shot, with these lists (zip)"],
       ["plan", "Shot plan (JSON)"],
       ["zip", "Whole project (zip)"],
     ];
@@ -142,7 +143,19 @@ MVStudio.Panels = class {
         select.addEventListener("change", () =>
           MVStudio.link.edit({ op: "rename_section", index, label: select.value }),
         );
-        return h("label", {}, h("span", {}, `${MVStudio.clock(start)} – ${MVStudio.clock(end)}`), select);
+        const begins = h("input", {
+          type: "number",
+          min: 0,
+          step: "any",
+          value: start,
+          disabled: !index,
+          "aria-label": `Start of section ${index + 1}, seconds`,
+          "data-testid": `section-start-${index}`,
+        });
+        begins.addEventListener("change", () =>
+          MVStudio.link.edit({ op: "move_section", index, time: Number(begins.value) }),
+        );
+        return h("div", {}, begins, h("span", {}, `${MVStudio.clock(start)} – ${MVStudio.clock(end)}`), select);
       }),
     );
   }

@@ -4,14 +4,16 @@ MVStudio.Stage = class {
   constructor() {
     const { h } = MVStudio;
     this.audio = h("audio", { preload: "auto" });
+    // Below the shot that plays, above it the other one of a crossfade: each a sketch or a take.
     this.canvas = h("canvas", { className: "mv-picture", width: 512, height: 288 });
+    this.over = h("canvas", { className: "mv-picture", width: 512, height: 288, hidden: true });
     this.videos = [0, 1].map(() =>
       h("video", { className: "mv-picture", muted: true, playsInline: true, preload: "auto" }),
     );
     this.film = h("video", { className: "mv-picture mv-film", playsInline: true, preload: "auto", id: "film" });
     this.veil = h("div", { className: "mv-picture mv-veil", hidden: true });
     this.badge = h("span", { className: "mv-badge", "data-testid": "badge" });
-    this.frame = h("div", { className: "mv-frame" }, this.canvas, ...this.videos, this.veil, this.film, this.badge);
+    this.frame = h("div", { className: "mv-frame" }, this.canvas, ...this.videos, this.over, this.veil, this.film, this.badge);
     this.play = h(
       "button",
       { className: "mv-play", "data-testid": "play", "aria-label": "Play", onclick: () => this.toggle() },
@@ -216,22 +218,65 @@ MVStudio.Stage = class {
 
   draw(shots, time) {
     const card = shots[this.index],
-      take = card.takes.find((one) => one.key === card.take);
-    const shown = take ? this.drawTake(card, take, time) : false;
-    if (!take)
-      for (const video of this.videos) {
-        video.pause();
-        video.hidden = true;
-      }
-    if (!shown) this.drawSketch(shots, time);
+      mix = this.mix(shots),
+      shown = this.drawLayer(card, time, 1),
+      next = shots[this.index + 1];
+    if (mix) this.drawLayer(mix.card, time, mix.share);
+    else {
+      this.over.hidden = true;
+      this.rest(this.videos[1 - this.front]);
+    }
     this.drawVeil(shots);
     if (!shown) this.label("animatic", "ANIMATIC · an instant sketch, not the film");
-    else if (take.model === "animatic") this.label("animatic", "ANIMATIC take · drawn, not by the model");
-    else this.label("take", `Take · ${take.model}`);
-    const next = shots[this.index + 1],
-      after = next?.takes.find((one) => one.key === next.take);
+    else if (shown.model === "animatic") this.label("animatic", "ANIMATIC take · drawn, not by the model");
+    else this.label("take", `Take · ${shown.model}`);
+    if (!next || mix) return;
+    const after = this.takeOf(next);
     if (after) this.load(this.videos[1 - this.front], next, after);
-    else if (next) MVStudio.sheets.image(next.strip);
+    else MVStudio.sheets.image(next.strip);
+  }
+
+  takeOf(card) {
+    return card.takes.find((one) => one.key === card.take);
+  }
+
+  // In a crossfade the other shot, and how much of it is to be seen (as in mv/assembly.py); else null.
+  mix(shots) {
+    const card = shots[this.index],
+      frame = this.frameNow,
+      before = shots[this.index - 1],
+      next = shots[this.index + 1];
+    const share = ({ start, fade: [first, last] }) => (frame - start + first + 0.5) / (first + last);
+    if (next && !next.veil && frame >= next.start - next.fade[0]) return { card: next, share: share(next) };
+    if (before && !card.veil && frame < card.start + card.fade[1]) return { card: before, share: 1 - share(card) };
+    return null;
+  }
+
+  // The shot's take where it can be seen, else its sketch. share 1: it is the picture; less: it lies over it. Returns
+  // the take that is to be seen.
+  drawLayer(card, time, share) {
+    const take = this.takeOf(card),
+      over = share < 1;
+    if (take && !over) {
+      const known = this.videos.findIndex((video) => video.dataset.key === take.key);
+      if (known >= 0) this.front = known;
+    }
+    const video = this.videos[over ? 1 - this.front : this.front],
+      seen = take && this.drawTake(video, card, take, time);
+    if (!take) this.rest(video);
+    video.style.opacity = share;
+    video.style.zIndex = over ? 1 : 0;
+    if (over) {
+      this.over.hidden = Boolean(seen);
+      this.over.style.opacity = share;
+    }
+    if (!seen) this.drawSketch(over ? this.over : this.canvas, card, time);
+    return seen ? take : null;
+  }
+
+  rest(video) {
+    video.pause();
+    video.hidden = true;
   }
 
   // A dip or a flash: its colour over sketch and take alike, as in the film (Transition.cover in mv/schema.py).
@@ -261,14 +306,8 @@ MVStudio.Stage = class {
   }
 
   // True where the take's own frame is to be seen.
-  drawTake(card, take, time) {
-    const known = this.videos.findIndex((video) => video.dataset.key === take.key);
-    if (known >= 0) this.front = known;
-    const video = this.videos[this.front],
-      other = this.videos[1 - this.front];
+  drawTake(video, card, take, time) {
     this.load(video, card, take);
-    other.pause();
-    other.hidden = true;
     const at = (Math.floor(time * this.fps + 1e-6) - card.span[0] + 0.5) / this.fps;
     if (this.playing) {
       video.playbackRate = this.audio.playbackRate;
@@ -285,45 +324,30 @@ MVStudio.Stage = class {
     return ready;
   }
 
-  drawSketch(shots, time) {
-    const frame = time * this.fps,
-      pen = this.canvas.getContext("2d"),
-      card = shots[this.index];
-    const { head } = MVStudio.link.state;
+  drawSketch(canvas, card, time) {
+    const part = (time * this.fps - card.span[0]) / (card.span[1] - card.span[0]),
+      pen = canvas.getContext("2d"),
+      { head } = MVStudio.link.state;
     const height = Math.round(512 * (head.height / head.width)),
       [w, h] = height > 512 ? [Math.round(512 / (height / 512)), 512] : [512, height];
-    if (this.canvas.width !== w || this.canvas.height !== h) {
-      this.canvas.width = w;
-      this.canvas.height = h;
+    if (canvas.width !== w || canvas.height !== h) {
+      canvas.width = w;
+      canvas.height = h;
     }
-    const paint = (one, alpha) => {
-      const image = MVStudio.sheets.image(one.strip, () => {
-        this.drawn = undefined;
-      });
-      if (!image) return false;
-      const n = one.sketches,
-        part = (frame - one.span[0]) / (one.span[1] - one.span[0]);
-      const cell = MVStudio.sheets.cell(image, Math.max(0, Math.min(n - 1, Math.floor(part * n))), n);
-      pen.globalAlpha = alpha;
+    const image = MVStudio.sheets.image(card.strip, () => {
+      this.drawn = undefined;
+    });
+    if (image) {
+      const n = card.sketches,
+        cell = MVStudio.sheets.cell(image, Math.max(0, Math.min(n - 1, Math.floor(part * n))), n);
       pen.drawImage(image, ...cell, 0, 0, w, h);
-      pen.globalAlpha = 1;
-      return true;
-    };
-    if (!paint(card, 1)) {
-      pen.fillStyle = "#14161c";
-      pen.fillRect(0, 0, w, h);
-      pen.fillStyle = "#9aa3b5";
-      pen.font = "16px sans-serif";
-      pen.textAlign = "center";
-      pen.fillText("drawing the animatic…", w / 2, h / 2);
       return;
     }
-    // A crossfade: the other shot of the pair, as far as it is to be seen.
-    const next = shots[this.index + 1],
-      before = shots[this.index - 1];
-    if (next && !next.veil && frame >= next.start - next.fade[0] && next.fade[0])
-      paint(next, (frame - next.start + next.fade[0]) / (next.fade[0] + next.fade[1]));
-    else if (before && !card.veil && frame < card.start + card.fade[1])
-      paint(before, 1 - (frame - card.start + card.fade[0]) / (card.fade[0] + card.fade[1]));
+    pen.fillStyle = "#14161c";
+    pen.fillRect(0, 0, w, h);
+    pen.fillStyle = "#9aa3b5";
+    pen.font = "16px sans-serif";
+    pen.textAlign = "center";
+    pen.fillText("drawing the animatic…", w / 2, h / 2);
   }
 };

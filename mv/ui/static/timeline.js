@@ -1,16 +1,21 @@
-// The timeline: what was heard on a canvas, the shots as blocks above each other's neighbours, without gap or overlap.
+// The timeline: what was heard on tiles of canvas, the shots as blocks without gap or overlap.
 //
-// Only what is in view is drawn, so that an hour of music scrolls as smoothly as a minute. A drag shows where it would
-// lead; Python decides. Times are in seconds, frames are whole.
+// Tiles and blocks lie in the scrolled element and are made when they come near the view: a scroll moves what is there
+// and draws nothing twice, so that an hour of music scrolls as smoothly as a minute. A drag shows where it would lead;
+// Python decides. Times are in seconds, frames are whole.
 MVStudio.Timeline = class {
   static ROWS = { ruler: 20, sections: 20, wave: 66, words: 18, shots: 74 };
+  static TILE = 256; // pixels
+  static AHEAD = 2; // tiles beyond the view, either side
+  static SLIVER = 6; // pixels: a narrower shot shows no pictures
   static NEAR = 9; // pixels within which a drag snaps
   static HUES = { intro: 210, verse: 165, chorus: 335, bridge: 265, drop: 15, break: 220, outro: 235 };
 
   constructor(stage) {
     const { h } = MVStudio;
     this.stage = stage;
-    this.canvas = h("canvas", { className: "mv-heard" });
+    this.heard = h("div", { className: "mv-heard", "aria-hidden": "true" });
+    this.bands = h("div", { className: "mv-bands", role: "list", "aria-label": "Sections" });
     this.blocks = h("div", {
       className: "mv-shots",
       role: "listbox",
@@ -20,15 +25,41 @@ MVStudio.Timeline = class {
     this.guide = h("div", { className: "mv-guide", hidden: true }, h("span"));
     this.playhead = h("div", { className: "mv-playhead", "data-testid": "playhead" });
     this.slot = h("div", { className: "mv-slot", hidden: true });
-    this.inner = h("div", { className: "mv-inner" }, this.canvas, this.blocks, this.slot, this.guide, this.playhead);
-    this.scroller = h("div", { className: "mv-scroller" }, this.inner);
-    this.map = h("canvas", { className: "mv-map", "aria-hidden": "true" });
+    this.inner = h(
+      "div",
+      { className: "mv-inner" },
+      this.heard,
+      this.bands,
+      this.blocks,
+      this.slot,
+      this.guide,
+      this.playhead,
+    );
+    this.scroller = h(
+      "div",
+      { className: "mv-scroller", tabIndex: -1, role: "group", "aria-label": "Music and shots" },
+      this.inner,
+    );
+    this.song = h("canvas");
+    this.frame = h("i", { className: "mv-map-frame" });
+    this.mark = h("i", { className: "mv-map-mark" });
+    this.map = h("div", { className: "mv-map", "aria-hidden": "true" }, this.song, this.mark, this.frame);
+    this.said = h("div", { className: "mv-said", role: "status" });
     this.element = h(
       "section",
-      { className: "mv-timeline", tabIndex: 0, "aria-label": "Timeline", "data-testid": "timeline" },
+      {
+        className: "mv-timeline",
+        tabIndex: 0,
+        role: "application",
+        "aria-label": "Timeline: arrows move, Tab chooses the next shot, question mark lists the keys",
+        "data-testid": "timeline",
+      },
       this.scroller,
       this.map,
+      this.said,
     );
+    this.tiles = new Map();
+    this.left = this.view = 0;
     this.nodes = new Map();
     this.spare = [];
     this.selected = [];
@@ -38,7 +69,7 @@ MVStudio.Timeline = class {
     this.drag = null;
     this.levels = [];
     this.onselect = () => {};
-    this.scroller.addEventListener("scroll", () => this.later(), { passive: true });
+    this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.scroller.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.element.addEventListener("pointerdown", (event) => this.down(event));
     this.element.addEventListener("pointermove", (event) => this.move(event));
@@ -46,16 +77,21 @@ MVStudio.Timeline = class {
     this.element.addEventListener("pointercancel", () => this.cancel());
     this.element.addEventListener("dblclick", (event) => this.doubleClick(event));
     this.resizes = new ResizeObserver(() => {
+      this.view = this.scroller.clientWidth;
       if (this.fitted) this.fit();
       else this.later();
     });
     this.resizes.observe(this.scroller);
+    this.themes = new MutationObserver(() => this.later());
+    for (const node of [document.documentElement, document.body])
+      this.themes.observe(node, { attributeFilter: ["class"] });
     this.onseek = () => this.follow();
     stage.listeners.add(this.onseek);
   }
 
   close() {
     this.resizes.disconnect();
+    this.themes.disconnect();
     this.stage.listeners.delete(this.onseek);
   }
 
@@ -99,11 +135,7 @@ MVStudio.Timeline = class {
       this.openedProject = this.link.state.project;
       this.fit();
     }
-    if (what === "plan") {
-      this.preview = null;
-      for (const node of this.nodes.values()) node.painted = "";
-      this.palette = null;
-    }
+    if (what === "plan") this.preview = null;
     this.later();
   }
 
@@ -128,6 +160,8 @@ MVStudio.Timeline = class {
     this.anchor = anchor ?? null;
     this.onselect();
     this.later();
+    const index = this.link.state.order.indexOf(this.anchor);
+    this.said.textContent = ids.length > 1 ? `${ids.length} shots selected` : index < 0 ? "" : this.labelOf(this.link.shots[index], index);
   }
 
   shotsNow() {
@@ -142,25 +176,49 @@ MVStudio.Timeline = class {
   // ---------------------------------------------------------------- zoom and scroll
 
   get fitScale() {
-    return Math.max(0.2, (this.scroller.clientWidth - 2) / this.duration);
+    return Math.max(0.2, (this.view - 2) / this.duration);
   }
 
   fit() {
     this.scale = this.fitScale;
     this.fitted = true;
-    this.scroller.scrollLeft = 0;
+    this.layOut();
+    this.scrollTo(0);
     this.later();
   }
 
-  zoom(factor, at = this.stage.now * this.scale - this.scroller.scrollLeft) {
-    const view = this.scroller.clientWidth,
-      keep = at >= 0 && at <= view ? at : view / 2;
-    const time = (this.scroller.scrollLeft + keep) / this.scale;
+  zoom(factor, at = this.stage.now * this.scale - this.left) {
+    const keep = at >= 0 && at <= this.view ? at : this.view / 2,
+      time = (this.left + keep) / this.scale;
     this.scale = Math.max(this.fitScale, Math.min(400, this.scale * factor));
     this.fitted = this.scale === this.fitScale;
-    this.inner.style.width = `${Math.ceil(this.duration * this.scale)}px`;
-    this.scroller.scrollLeft = time * this.scale - keep;
+    this.layOut();
+    this.scrollTo(time * this.scale - keep);
     this.later();
+  }
+
+  get width() {
+    return Math.ceil(this.duration * this.scale);
+  }
+
+  layOut() {
+    const { height, shots } = this.rows,
+      size = `${this.width} ${height} ${shots}`;
+    if (this.size === size) return;
+    this.size = size;
+    this.inner.style.width = `${this.width}px`;
+    this.inner.style.height = `${height}px`;
+    this.blocks.style.top = `${shots}px`;
+  }
+
+  scrollTo(x) {
+    this.scroller.scrollLeft = x;
+    this.left = Math.max(0, Math.min(x, this.width - this.view));
+  }
+
+  scrolled() {
+    this.left = this.scroller.scrollLeft;
+    this.drawNear();
   }
 
   wheel(event) {
@@ -171,21 +229,23 @@ MVStudio.Timeline = class {
 
   // Keep the playhead in view while it plays.
   follow() {
-    const x = this.stage.now * this.scale,
-      { scrollLeft, clientWidth } = this.scroller;
-    this.playhead.style.transform = `translateX(${x}px)`;
-    if (this.stage.playing && !this.drag && (x < scrollLeft || x > scrollLeft + clientWidth - 30))
-      this.scroller.scrollLeft = x - 60;
+    const x = this.stage.now * this.scale;
+    this.placePlayhead();
+    if (this.stage.playing && !this.drag && (x < this.left || x > this.left + this.view - 30)) this.scrollTo(x - 60);
     if (this.current !== this.stage.index) {
       this.current = this.stage.index;
       this.later();
     }
   }
 
+  placePlayhead() {
+    this.playhead.style.transform = `translateX(${this.stage.now * this.scale}px)`;
+    this.mark.style.transform = `translateX(${(this.stage.now / this.duration) * this.view}px)`;
+  }
+
   show(frame) {
-    const x = this.x(frame),
-      { scrollLeft, clientWidth } = this.scroller;
-    if (x < scrollLeft || x > scrollLeft + clientWidth - 40) this.scroller.scrollLeft = x - clientWidth / 3;
+    const x = this.x(frame);
+    if (x < this.left || x > this.left + this.view - 40) this.scrollTo(x - this.view / 3);
   }
 
   // ---------------------------------------------------------------- drawing
@@ -199,28 +259,87 @@ MVStudio.Timeline = class {
     });
   }
 
+  // Everything anew that looks otherwise than it is.
   draw() {
     if (!this.link.state.head || !this.music || !this.element.isConnected) return;
-    const rows = this.rows,
-      view = this.scroller.clientWidth,
-      left = this.scroller.scrollLeft;
-    const colors = this.colors();
-    const size = `${Math.ceil(this.duration * this.scale)} ${rows.height} ${rows.shots}`;
-    if (this.size !== size) {
-      this.size = size;
-      this.inner.style.width = `${Math.ceil(this.duration * this.scale)}px`;
-      this.inner.style.height = `${rows.height}px`;
-      this.blocks.style.top = `${rows.shots}px`;
+    this.colors();
+    this.layOut();
+    this.placePlayhead();
+    this.near = null;
+    this.shown = this.shotsNow();
+    for (const tile of this.tiles.values()) tile.current = false;
+    this.drawBands();
+    this.drawNear();
+    this.drawMap();
+  }
+
+  // The tiles and blocks in and near the view; nothing where they are there already.
+  drawNear() {
+    const { TILE, AHEAD } = MVStudio.Timeline;
+    if (!this.shown) return;
+    this.frame.style.transform = `translateX(${(this.left / this.width) * this.view}px)`;
+    const first = Math.max(0, Math.floor(this.left / TILE) - AHEAD),
+      last = Math.min(Math.ceil(this.width / TILE), Math.ceil((this.left + this.view) / TILE) + AHEAD);
+    if (this.near?.first === first && this.near.last === last) return;
+    this.near = { first, last };
+    const rows = this.rows;
+    for (const [index, tile] of this.tiles) {
+      if (index >= first && index < last) continue;
+      this.tiles.delete(index);
+      tile.remove();
     }
-    this.playhead.style.transform = `translateX(${this.stage.now * this.scale}px)`;
-    const pen = this.sized(this.canvas, view, rows.height);
-    this.drawSections(pen, rows, left, view, colors);
-    this.drawBeats(pen, rows, left, view, colors);
-    this.drawWave(pen, rows, left, view, colors);
-    this.drawRuler(pen, left, view, colors);
-    this.drawLyrics(pen, rows, left, view, colors);
-    this.drawBlocks(pen, rows, left, view);
-    this.drawMap(left, view, colors);
+    for (let index = first; index < last; index++) this.drawTile(index, rows);
+    this.drawBlocks(first * TILE, last * TILE);
+  }
+
+  drawTile(index, rows) {
+    const { TILE } = MVStudio.Timeline,
+      left = index * TILE,
+      colors = this.palette;
+    let tile = this.tiles.get(index);
+    if (tile?.current) return;
+    if (!tile) {
+      tile = MVStudio.h("canvas");
+      tile.style.left = `${left}px`;
+      this.tiles.set(index, tile);
+      this.heard.append(tile);
+    }
+    tile.current = true;
+    const cards = this.cardsBetween(left, left + TILE),
+      rest = [this.scale, rows.height, this.music, this.levels, colors, this.section?.index, this.section?.time],
+      looks = [...rest, ...cards.flatMap((card) => [card.start, card.end, card.take, this.picturesOf(card)])];
+    if (tile.looks?.length === looks.length && tile.looks.every((one, i) => one === looks[i])) return;
+    tile.looks = looks;
+    const pen = this.sized(tile, TILE, rows.height);
+    this.drawTints(pen, rows, left, TILE);
+    this.drawBeats(pen, rows, left, TILE, colors);
+    this.drawWave(pen, rows, left, TILE, colors);
+    this.drawRuler(pen, left, TILE, colors);
+    this.drawLyrics(pen, rows, left, TILE, colors);
+    for (const card of cards) this.drawThumbs(pen, rows, left, TILE, card);
+  }
+
+  // The shots that are to be seen between two places, pixels.
+  cardsBetween(left, right) {
+    const cards = [];
+    for (let i = MVStudio.shotAt(this.shown, this.frameAt(left - 2)); i < this.shown.length; i++) {
+      if (this.x(this.shown[i].start) > right + 2) break;
+      cards.push(this.shown[i]);
+    }
+    return cards;
+  }
+
+  picturesOf(card) {
+    if (this.x(card.end - card.start) < MVStudio.Timeline.SLIVER) return null;
+    return MVStudio.sheets.thumbs(card, () => this.soon());
+  }
+
+  // Pictures come one by one: not a drawing for each.
+  soon() {
+    this.coming ||= setTimeout(() => {
+      this.coming = null;
+      this.later();
+    }, 80);
   }
 
   // Read from the theme when something changed or the theme did, not for every picture of a scroll.
@@ -229,7 +348,6 @@ MVStudio.Timeline = class {
     if (this.palette?.dark === dark) return this.palette;
     const style = getComputedStyle(this.element),
       value = (name, other) => style.getPropertyValue(name).trim() || other;
-    this.mapOf = null;
     this.palette = {
       ink: value("--body-text-color", "#222"),
       faint: value("--body-text-color-subdued", "#888"),
@@ -256,27 +374,43 @@ MVStudio.Timeline = class {
     return pen;
   }
 
-  drawSections(pen, rows, left, view, colors) {
-    pen.font = "600 11px system-ui, sans-serif";
-    pen.textBaseline = "middle";
-    pen.textAlign = "left";
-    this.music.sections.forEach(([start, end, label], index) => {
-      const time = this.section?.index === index ? this.section.time : start;
-      const stop = this.section?.index === index + 1 ? this.section.time : end;
-      const a = time * this.scale - left,
-        b = stop * this.scale - left;
-      if (b < 0 || a > view) return;
-      const hue = MVStudio.Timeline.HUES[label] ?? 0;
-      pen.fillStyle = `hsl(${hue} 45% ${colors.dark ? 34 : 42}%)`;
-      pen.fillRect(a, rows.sections, b - a - 1, MVStudio.Timeline.ROWS.sections);
-      pen.fillStyle = `hsl(${hue} 60% 50% / ${colors.dark ? 0.14 : 0.1})`;
-      pen.fillRect(a, rows.wave, b - a - 1, MVStudio.Timeline.ROWS.wave);
-      const words = pen.measureText(label).width < b - Math.max(a, 0) - 10 ? label : label[0];
-      if (b - Math.max(a, 0) > 14) {
-        pen.fillStyle = "#fff";
-        pen.fillText(words, Math.max(a, 0) + 6, rows.sections + 10.5);
-      }
+  sectionSpans() {
+    return this.music.sections.map(([start, end, label], index) => ({
+      start: this.section?.index === index ? this.section.time : start,
+      end: this.section?.index === index + 1 ? this.section.time : end,
+      label,
+      hue: MVStudio.Timeline.HUES[label] ?? 0,
+    }));
+  }
+
+  // Elements, so that a name stays in view while its section does.
+  drawBands() {
+    const looks = [this.scale, this.music, this.section?.index, this.section?.time];
+    if (this.bandsOf?.every((one, i) => one === looks[i])) return;
+    this.bandsOf = looks;
+    const spans = this.sectionSpans();
+    while (this.bands.children.length > spans.length) this.bands.lastChild.remove();
+    while (this.bands.children.length < spans.length)
+      this.bands.append(MVStudio.h("div", { role: "listitem" }, MVStudio.h("span")));
+    spans.forEach(({ start, end, label, hue }, index) => {
+      const node = this.bands.children[index],
+        width = Math.max(1, (end - start) * this.scale - 1);
+      node.style.left = `${start * this.scale}px`;
+      node.style.width = `${width}px`;
+      node.style.background = `hsl(${hue} 45% 34%)`;
+      node.firstChild.textContent = width < 16 ? "" : width < 9 * label.length ? label[0] : label;
+      node.setAttribute("aria-label", `${label} from ${MVStudio.clock(start)} to ${MVStudio.clock(end)}`);
     });
+  }
+
+  drawTints(pen, rows, left, view) {
+    for (const { start, end, hue } of this.sectionSpans()) {
+      const a = start * this.scale - left,
+        b = end * this.scale - left;
+      if (b < 0 || a > view) continue;
+      pen.fillStyle = `hsl(${hue} 60% 50% / ${this.palette.dark ? 0.14 : 0.1})`;
+      pen.fillRect(a, rows.wave, b - a - 1, MVStudio.Timeline.ROWS.wave);
+    }
   }
 
   drawBeats(pen, rows, left, view, colors) {
@@ -340,18 +474,18 @@ MVStudio.Timeline = class {
       pen.fill();
     }
     const { energy } = this.music,
-      step = Math.max(2, view / 600);
+      step = 2;
     pen.strokeStyle = colors.energy;
     pen.lineWidth = 1.5;
     pen.beginPath();
-    for (let x = 0; x <= view; x += step) {
-      const at = Math.min(energy.length - 1, ((x + left) / this.scale) * 4),
+    for (let x = -step; x <= view + step; x += step) {
+      const at = Math.max(0, Math.min(energy.length - 1, ((x + left) / this.scale) * 4)),
         i = Math.floor(at),
         part = at - i;
       const value = energy[i] * (1 - part) + (energy[i + 1] ?? energy[i]) * part;
       const y = rows.wave + MVStudio.Timeline.ROWS.wave - 4 - value * (MVStudio.Timeline.ROWS.wave - 8);
-      if (x) pen.lineTo(x, y);
-      else pen.moveTo(x, y);
+      if (x < 0) pen.moveTo(x, y);
+      else pen.lineTo(x, y);
     }
     pen.stroke();
   }
@@ -361,7 +495,8 @@ MVStudio.Timeline = class {
     pen.font = "11px ui-monospace, monospace";
     pen.textBaseline = "middle";
     pen.textAlign = "left";
-    for (let t = Math.floor(left / this.scale / step) * step; t * this.scale - left < view; t += step) {
+    const first = Math.max(0, Math.floor((left - 70) / this.scale / step)); // the words of the tile before reach into this
+    for (let t = first * step; t * this.scale - left < view; t += step) {
       const x = t * this.scale - left;
       pen.fillStyle = colors.line;
       pen.fillRect(Math.round(x), 12, 1, 8);
@@ -386,27 +521,24 @@ MVStudio.Timeline = class {
       pen.fillStyle = colors.dark ? "rgb(255 255 255 / .07)" : "rgb(15 23 42 / .06)";
       pen.fillRect(a, rows.lyrics + 1, b - a - 2, rows.words - 2);
       pen.fillStyle = colors.ink;
-      pen.fillText(text, Math.max(a, 0) + 4, rows.lyrics + rows.words / 2 + 0.5);
+      pen.fillText(text, a + 4, rows.lyrics + rows.words / 2 + 0.5);
       pen.restore();
     }
   }
 
-  // The pictures on the canvas, the frames with their words as elements over it; elements out of view are used again.
-  drawBlocks(pen, rows, left, view) {
-    const shots = this.shotsNow(),
-      first = MVStudio.shotAt(shots, this.frameAt(Math.max(0, left - 100))),
+  // The pictures are on the tiles, the frames with their words are elements over them; those out of view are used again.
+  drawBlocks(left, right) {
+    const shots = this.shown,
+      first = MVStudio.shotAt(shots, this.frameAt(left)),
       wanted = new Set();
     let last = first;
-    while (last < shots.length && this.x(shots[last].start) < left + view + 100) wanted.add(shots[last++].id);
+    while (last < shots.length && this.x(shots[last].start) < right) wanted.add(shots[last++].id);
     for (const [id, node] of this.nodes) {
       if (wanted.has(id)) continue;
       this.nodes.delete(id);
       this.spare.push(node);
     }
-    for (let index = first; index < last; index++) {
-      this.drawThumbs(pen, rows, left, view, shots[index]);
-      this.drawBlock(shots[index], index);
-    }
+    for (let index = first; index < last; index++) this.drawBlock(shots[index], index);
     for (const node of this.spare) if (!node.hidden) node.hidden = true;
   }
 
@@ -415,7 +547,7 @@ MVStudio.Timeline = class {
     if (!node) {
       node = this.spare.pop() || this.newBlock();
       node.hidden = false;
-      node.painted = "";
+      node.looks = null;
       node.dataset.id = card.id;
       node.dataset.testid = `shot-${card.id}`;
       this.nodes.set(card.id, node);
@@ -425,10 +557,9 @@ MVStudio.Timeline = class {
       width = Math.max(2, Math.round(this.x(card.end)) - x);
     const [work, share] = state.progress[card.id] || [],
       chosen = this.selected.includes(card.id);
-    const drawn = state.drawn.has(card.strip), current = this.current === index;
-    const looks = [x, width, index, chosen, current, card.locked, card.take, work, share, drawn, card.strip].join(" ");
-    if (node.painted === looks) return;
-    node.painted = looks;
+    const looks = [card, x, width, index, chosen, this.current === index, work, share, this.music, state.order.length];
+    if (node.looks?.every((one, i) => one === looks[i])) return;
+    node.looks = looks;
     node.style.left = `${x}px`;
     node.style.width = `${width}px`;
     node.dataset.index = index;
@@ -447,24 +578,23 @@ MVStudio.Timeline = class {
     node.setAttribute("aria-selected", String(chosen));
     node.setAttribute("aria-posinset", index + 1);
     node.setAttribute("aria-setsize", state.order.length);
-    const label = this.music.sections[card.section]?.[2] || "";
-    const said =
-      work === "running"
-        ? `rendering ${Math.round(share * 100)} %`
-        : work === "failed"
-          ? "failed"
-          : card.take
-            ? "rendered"
-            : "animatic";
-    const times = `${MVStudio.clock(card.start / this.fps)} to ${MVStudio.clock(card.end / this.fps)}`;
-    node.setAttribute(
-      "aria-label",
-      [`Shot ${index + 1}`, label, times, card.size, card.move, said, ...(card.locked ? ["locked"] : [])].join(", "),
-    );
+    node.setAttribute("aria-label", this.labelOf(card, index));
     node.title = card.prompt;
-    node.words.textContent = `${index + 1} ${card.size} · ${card.move}`;
+    node.words.textContent = `${index + 1} ${card.size} · ${MVStudio.wayOf(card)}`;
     node.mark.textContent = [card.locked && "locked", card.take && "●"].filter(Boolean).join(" ");
     node.bar.style.width = work === "running" ? `${share * 100}%` : "0";
+  }
+
+  // A shot in words, for those who hear the page.
+  labelOf(card, index) {
+    const [work, share] = this.link.state.progress[card.id] || [],
+      label = this.music.sections[card.section]?.[2] || "",
+      rendering = work === "running" ? `rendering ${Math.round(share * 100)} %` : work === "failed" ? "failed" : "";
+    const times = `${MVStudio.clock(card.start / this.fps)} to ${MVStudio.clock(card.end / this.fps)}`,
+      made = rendering || (card.take ? "rendered" : "animatic");
+    return [`Shot ${index + 1}`, label, times, card.size, MVStudio.wayOf(card), made, card.locked && "locked"]
+      .filter(Boolean)
+      .join(", ");
   }
 
   newBlock() {
@@ -480,7 +610,7 @@ MVStudio.Timeline = class {
 
   // A shot's frames side by side, each of the moment it stands at; those of a mere sketch are paler.
   drawThumbs(pen, rows, left, view, card) {
-    const row = MVStudio.sheets.thumbs(card, () => this.later());
+    const row = this.picturesOf(card);
     const start = Math.round(this.x(card.start)) - left,
       width = Math.max(2, Math.round(this.x(card.end)) - left - start);
     pen.fillStyle = "#222836";
@@ -499,34 +629,24 @@ MVStudio.Timeline = class {
     pen.globalAlpha = 1;
   }
 
-  drawMap(left, view, colors) {
-    const width = this.element.clientWidth,
-      height = 24;
-    const all = this.scale <= this.fitScale * 1.001;
-    this.map.hidden = all;
-    if (all) return;
-    const pen = this.sized(this.map, width, height),
+  // The whole song small; a scroll only moves the frame over it.
+  drawMap() {
+    this.map.hidden = this.scale <= this.fitScale * 1.001;
+    if (this.map.hidden) return;
+    const width = this.view,
+      height = 24,
       k = width / this.duration;
-    if (this.mapOf !== this.music || this.song.width !== width) this.drawSong(width, height, k, colors);
-    pen.drawImage(this.song, 0, 0);
-    pen.strokeStyle = colors.ink;
-    pen.lineWidth = 2;
-    pen.strokeRect((left / this.scale) * k + 1, 1, Math.max(6, (view / this.scale) * k) - 2, height - 2);
-    pen.fillStyle = colors.accent;
-    pen.fillRect(this.stage.now * k, 0, 2, height);
-  }
-
-  // The whole song small, once: a scroll only moves the frame over it.
-  drawSong(width, height, k, colors) {
-    this.mapOf = this.music;
-    this.song = MVStudio.h("canvas", { width, height });
-    const pen = this.song.getContext("2d"),
+    this.frame.style.width = `${Math.max(6, (this.view / this.width) * this.view)}px`;
+    const looks = [this.music, width, this.palette];
+    if (this.mapOf?.every((one, i) => one === looks[i])) return;
+    this.mapOf = looks;
+    const pen = this.sized(this.song, width, height),
       { energy, sections } = this.music;
     for (const [start, end, label] of sections) {
       pen.fillStyle = `hsl(${MVStudio.Timeline.HUES[label] ?? 0} 45% 50% / .45)`;
       pen.fillRect(start * k, 2, (end - start) * k - 1, height - 4);
     }
-    pen.fillStyle = colors.wave;
+    pen.fillStyle = this.palette.wave;
     for (let x = 0; x < width; x += 2) {
       const value = energy[Math.min(energy.length - 1, Math.floor((x / k) * 4))] * (height - 8);
       pen.fillRect(x, height - 4 - value, 1, value);
@@ -552,7 +672,7 @@ MVStudio.Timeline = class {
 
   down(event) {
     if (event.button || !this.music) return;
-    if (event.target === this.map) {
+    if (this.map.contains(event.target)) {
       this.drag = { kind: "map" };
       this.element.setPointerCapture(event.pointerId);
       this.scrollMap(event);
@@ -703,7 +823,7 @@ MVStudio.Timeline = class {
   scrollMap(event) {
     const box = this.map.getBoundingClientRect(),
       share = (event.clientX - box.left) / box.width;
-    this.scroller.scrollLeft = share * this.duration * this.scale - this.scroller.clientWidth / 2;
+    this.scrollTo(share * this.width - this.view / 2);
   }
 
   showGuide(time, words, strong) {
