@@ -23,6 +23,7 @@ class AnimaticRenderer:
     """A Renderer (see mv/generation.py). Its identity is the drawing code's own hash: other drawing, other takes."""
 
     name = "animatic"
+    shows = True  # see render_take in mv/generation.py
 
     def __init__(self) -> None:
         self.identity = _drawing_version()
@@ -32,6 +33,7 @@ class AnimaticRenderer:
         conditions: Conditions,
         on_progress: Callable[[float], None] = lambda share: None,
         cancelled: Callable[[], bool] = lambda: False,
+        on_picture: Callable[[Callable[[], np.ndarray]], None] = lambda picture: None,
     ) -> np.ndarray:
         """(f, height, width, 3) uint8 RGB. Raises Cancelled."""
         from mv.world.render import draw
@@ -45,6 +47,7 @@ class AnimaticRenderer:
             part = slice(start, start + CHUNK)
             path = CameraPath(c.path.extrinsics[part], c.path.intrinsics[part])
             frames[part] = draw(directions, path, c.audio[part], c.width, c.height)
+            on_picture(lambda drawn=frames[part]: stamp(drawn[-1:].copy())[0])
             on_progress(min(start + CHUNK, c.num_frames) / c.num_frames)
         return stamp(frames)
 

@@ -74,8 +74,13 @@ Theme = Annotated[
     ),
 ]
 Image = Annotated[
-    Path | None,
-    typer.Option(help="A picture: where the theme names none, its colour becomes the light, a person in it the cast."),
+    list[str] | None,
+    typer.Option(
+        "--image",
+        metavar="[NAME=]FILE",
+        help="A picture: where the theme names none, its colour becomes the light, a person in it the cast. May come "
+        "again with what it stands for: cast=, light=, a section (chorus=, 'chorus 2='), a place (ocean=).",
+    ),
 ]
 Lyrics = Annotated[
     Path | None, typer.Option(help="The words of the song: LRC or SRT with times, or plain text; UTF-8.")
@@ -101,10 +106,10 @@ Pace = Annotated[float, typer.Option(help="How fast to cut: 0.5 to 2, at 2 shots
 Writer = Annotated[
     str | None,
     typer.Option(
-        metavar="URL|FOLDER",
+        metavar="URL|FOLDER|NAME",
         help="A language model that proposes places: an OpenAI-compatible address such as "
-        "http://127.0.0.1:11434/v1#MODEL (its key in $MV_WRITER_KEY), or the folder of a transformers model. "
-        "Without an answer the plan is the rules' own.",
+        "http://127.0.0.1:11434/v1#MODEL (its key in $MV_WRITER_KEY), or a transformers model, by its folder or its "
+        "name on the hub; Qwen2.5-Omni hears the song. Without an answer the plan is the rules' own.",
     ),
 ]
 Retakes = Annotated[
@@ -169,6 +174,10 @@ def analyze(
             help="Write down the words by a Whisper or wav2vec2 model: its folder, or its name on the hub.",
         ),
     ] = None,
+    lyrics: Annotated[
+        Path | None,
+        typer.Option(help="LRC or SRT; or plain text, which a wav2vec2 model (--transcribe) aligns with the voice."),
+    ] = None,
 ) -> None:
     """Listen to a song: tempo, beats, sections, energy, voice; with a speech model the words too."""
     from mv.analysis.plot import check_plot, save_plot
@@ -181,8 +190,7 @@ def analyze(
     writer = Transcriber.load(transcribe) if transcribe else None
     with _progress() as on_step:
         analysis = listen(song, lambda share, *_: on_step(Step("listen", share)))
-    if writer:
-        analysis = analysis.model_copy(update={"lyrics": writer.transcribe(song, analysis)})
+    analysis = analysis.model_copy(update={"lyrics": _words(song, analysis, lyrics, writer)})
     if json is not None:
         analysis.save(json)
     if plot is not None:
@@ -288,20 +296,33 @@ def export(
     plan: PlanFile,
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="The file to write: .srt, .edl, .otio or .fcpxml.", show_default=False),
+        typer.Option(
+            "-o",
+            "--output",
+            help="The file to write: .srt, .edl, .otio, .fcpxml, or .zip: all of these and a clip for each shot.",
+            show_default=False,
+        ),
     ],
     film: Annotated[
         Path | None, typer.Option(help="The film made of this plan, which the other program is to cut.")
     ] = None,
 ) -> None:
-    """Write a plan for other programs: subtitles (SRT), or its cuts as EDL, OpenTimelineIO or FCPXML."""
-    from mv.export import FORMATS
-    from mv.make import load_plan, read_analysis
+    """Write a plan for other programs: subtitles (SRT), its cuts as EDL, OpenTimelineIO or FCPXML, or all with clips.
+
+    Clips are of the takes named in the plan: give rendered.json of the song's work folder.
+    """
+    from mv.export import FORMATS, package
+    from mv.generation import chosen_take
+    from mv.make import load_plan, read_analysis, takes_dir
     from mv.schema import write_atomically
 
     timeline = load_plan(plan)
+    if output.suffix.lower() == ".zip":
+        takes = {shot.id: takes_dir(timeline) / take.file for shot in timeline.shots if (take := chosen_take(shot))}
+        print(package(timeline, read_analysis(timeline), takes, output))
+        return
     if output.suffix.lower() not in FORMATS:
-        raise InputError(f"{output}: expected a name that ends in {', '.join(FORMATS)}")
+        raise InputError(f"{output}: expected a name that ends in {', '.join(FORMATS)} or .zip")
     if film is not None and not film.is_file():
         raise InputError(f"--film {film}: no such file; make the film first, or leave it out")
     write_atomically(output, FORMATS[output.suffix.lower()](timeline, read_analysis(timeline), film).encode())
@@ -404,15 +425,18 @@ def _where_to_render(executor: str, address: str | None, model: str, steps: int 
     return ray_executor(partial(load_model, model, steps), address)
 
 
-def _wishes(theme, image, lyrics, aspect, fps, size, seed, style, pace, writer) -> dict:
+def _wishes(theme, images, lyrics, aspect, fps, size, seed, style, pace, writer) -> dict:
+    from director.references import parse_references
+
+    picture, references = parse_references(images or [])
     if seed < -1:
         raise InputError(f"seed: expected 0 or more, or -1 for a random one, got {seed}")
     if seed == -1:
         seed = secrets.randbelow(2**32)
         Console(stderr=True).print(f"seed {seed}", highlight=False)
     return {
-        "theme": theme, "image": image, "lyrics": lyrics, "aspect": aspect, "fps": fps, "size": size, "seed": seed,
-        "style": style, "pace": pace, "writer": writer,
+        "theme": theme, "image": picture, "references": references, "lyrics": lyrics, "aspect": aspect, "fps": fps,
+        "size": size, "seed": seed, "style": style, "pace": pace, "writer": writer,
     }  # fmt: skip
 
 
@@ -438,6 +462,19 @@ def _progress() -> Iterator:
             progress.update(tasks[step.stage], completed=step.share, text=step.text)
 
         yield on_step
+
+
+def _words(song: Path, analysis, lyrics: Path | None, writer) -> list:
+    """Timed lines from a file, by alignment, by transcription; none where there is neither."""
+    from mv.lyrics import plain_lines, read_lyrics
+
+    if lyrics is None:
+        return writer.transcribe(song, analysis) if writer else analysis.lyrics
+    if timed := read_lyrics(lyrics, analysis.duration):
+        return timed
+    if writer is None:
+        raise InputError(f"{lyrics}: plain text has no times; give a wav2vec2 model by --transcribe, or an LRC file")
+    return writer.align(song, analysis, plain_lines(lyrics))
 
 
 def _show_analysis(analysis) -> None:

@@ -11,6 +11,7 @@ A second run finds there what the first one made. Plans in memory hold absolute 
 to their own folder where they can, so that a project folder may be moved.
 """
 
+import functools
 import hashlib
 import os
 import re
@@ -20,11 +21,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from mv import assembly, generation
 from mv.errors import AudioError, InputError
 from mv.generation import Conditions, Executor, Ledger, Progress, Renderer
 from mv.projects import lock, sweep
-from mv.schema import Analysis, Brief, Reason, Take, Timeline, dump_compact
+from mv.schema import Analysis, Brief, Take, Timeline, dump_compact
 from mv.timing import parse_fps
 
 # Preset: aspect: (width, height) in pixels. Models draw in blocks of 32 pixels, so a size whose sides do not fall on
@@ -114,6 +117,7 @@ def direct(
     *,
     theme: str = "",
     image: str | Path | None = None,
+    references: Mapping[str, str | Path] | None = None,
     lyrics: str | Path | None = None,
     aspect: str = "16:9",
     fps: str | int | Fraction = 24,
@@ -126,40 +130,40 @@ def direct(
     """The shot plan of a film for this song; makes the song's work folder.
 
     theme: what it should look like, in words. image: its dominant colour becomes the light, and the look of a person in
-    it the performer's, where the theme names none.
+    it the performer's, where the theme names none. references: more pictures by what they stand for: cast, light, a
+    section such as "chorus 2", or a place; see director.references.
     lyrics: LRC, or plain text. aspect: 16:9, 9:16 or 1:1. size: a key of SIZES. style: a key of director.vocabulary's
-    STYLES. pace: 0.5 to 2, how fast to cut. writer: address or folder of a language model that proposes places; see
-    director.llm.open_writer. Raises InputError, OutputError.
+    STYLES. pace: 0.5 to 2, how fast to cut. writer: address, folder or hub name of a language model that proposes
+    places, one that hears the song among them; see director.llm.open_writer. Raises InputError, OutputError.
     """
     import director
     from director.llm import open_writer
-    from mv.reference import read_person
 
     width, height = picture_size(size, aspect)
     fps = parse_fps(fps)
     lines = _read_words(lyrics, analysis.duration)
     brief = Brief(theme=theme, image=_text(image), lyrics=_text(lyrics), seed=_check_seed(seed))
     brief = brief.model_copy(update={"style": style, "pace": _check_pace(pace)})
-    asked, reasons = _with_image_light(brief)
-    person = read_person(brief.image) if brief.image else None
+    brief = brief.model_copy(update={"references": {name: str(file) for name, file in (references or {}).items()}})
+    person, lights = _read_pictures(brief)
     project = project_folder(song)
     kept = _keep(song, project)
-    brief = brief.model_copy(update={"image": _keep(image, project), "lyrics": _keep(lyrics, project)})
+    pictures = {name: _keep(file, project, f"{name}-") for name, file in brief.references.items()}
+    kept_files = {"image": _keep(image, project), "lyrics": _keep(lyrics, project), "references": pictures}
     analysis = analysis.model_copy(update={"lyrics": lines or analysis.lyrics})
     path = _save_analysis(analysis, project, lyrics=bool(lines))
-    plan = director.direct(
+    return director.direct(
         analysis,
-        asked.model_copy(update={"image": brief.image, "lyrics": brief.lyrics}),
+        brief.model_copy(update=kept_files),
         song=kept,
         analysis_path=str(path),
         fps=fps,
         width=width,
         height=height,
         person=person,
-        writer=open_writer(writer) if writer else None,
+        writer=open_writer(writer, _ear(song)) if writer else None,
+        lights=lights,
     )
-    shots = [shot.model_copy(update={"reasons": [*shot.reasons, *reasons]}) for shot in plan.shots]
-    return plan.model_copy(update={"brief": brief, "shots": shots})
 
 
 def replan(plan: Timeline, analysis: Analysis) -> Timeline:
@@ -168,17 +172,9 @@ def replan(plan: Timeline, analysis: Analysis) -> Timeline:
     Raises InputError where the analysis is not of this song.
     """
     import director
-    from mv.reference import read_person
 
-    asked, reasons = _with_image_light(plan.brief)
-    person = read_person(asked.image) if asked.image else None
-    kept = {shot.id for shot in plan.shots if shot.locked or shot.edited}
-    made = director.replan(plan, analysis, asked, person)
-    shots = [
-        shot if shot.id in kept else shot.model_copy(update={"reasons": [*shot.reasons, *reasons]})
-        for shot in made.shots
-    ]
-    return made.model_copy(update={"brief": plan.brief, "shots": shots})
+    person, lights = _read_pictures(plan.brief)
+    return director.replan(plan, analysis, plan.brief, person, lights=lights)
 
 
 def generate(
@@ -261,6 +257,16 @@ def conditions(plan: Timeline, index: int, analysis: Analysis) -> Conditions:
     )
 
 
+def _ear(song: str | Path) -> Callable[[float, float], np.ndarray]:
+    """What a writer that hears is given: (start, seconds) → samples, see director.local.Ear; the song is read once,
+    when it is first asked for."""
+    from director.local import HEARING_SR
+    from mv.audio import mono, read_audio
+
+    y = functools.cache(lambda: mono(read_audio(song, HEARING_SR)))
+    return lambda start, seconds: y()[round(start * HEARING_SR) : round((start + seconds) * HEARING_SR)]
+
+
 def load_model(model: str | Renderer | Executor, steps: int | None = None) -> Renderer | Executor:
     """Raises InputError for a name or steps that cannot be, ModelError for an incomplete model."""
     if not isinstance(model, str):
@@ -292,7 +298,12 @@ def read_analysis(plan: Timeline) -> Analysis:
 
 def stage_progress(on_step: OnStep) -> Callable[[Progress], None]:
     """Reports a generation as a Step."""
-    return lambda p: on_step(Step("generate", p.share, f"shot {min(p.shots_done + 1, p.num_shots)} of {p.num_shots}"))
+    return lambda p: on_step(Step("generate", p.share, generation_words(p)))
+
+
+def generation_words(progress: Progress) -> str:
+    """The shot in work, or what is waited for."""
+    return progress.waits or f"shot {min(progress.shots_done + 1, progress.num_shots)} of {progress.num_shots}"
 
 
 # ---------------------------------------------------------------- wishes
@@ -301,6 +312,7 @@ def stage_progress(on_step: OnStep) -> Callable[[Progress], None]:
 def check_wishes(
     *,
     image=None,
+    references=None,
     lyrics=None,
     aspect="16:9",
     fps=24,
@@ -314,6 +326,7 @@ def check_wishes(
     """Raise InputError for what `direct` would refuse, before minutes of listening."""
     from director.llm import check_writer
     from director.moments import split_theme
+    from director.references import check_name, with_places
     from director.story import read_style
 
     picture_size(size, aspect)
@@ -321,10 +334,13 @@ def check_wishes(
     _check_seed(seed)
     _check_pace(pace)
     read_style(style)
-    split_theme(theme)
     if writer:
         check_writer(writer)
-    _with_image_light(Brief(theme=theme, image=_text(image)))
+    brief = Brief(theme=theme, image=_text(image), references={k: str(v) for k, v in (references or {}).items()})
+    for name in brief.references:
+        check_name(name)
+    with_places(brief.model_copy(update={"theme": split_theme(theme)[0]}))
+    _read_pictures(brief)
     _read_words(lyrics, duration=float("inf"))
 
 
@@ -339,9 +355,9 @@ def check_retakes(retakes: int) -> None:
 def picture_size(size: str, aspect: str) -> tuple[int, int]:
     """(width, height) in pixels."""
     if size not in SIZES:
-        raise InputError(f"size: expected one of {', '.join(SIZES)}, got {size!r}")
+        raise InputError(f"size: expected one of {', '.join(SIZES)}, got {str(size)[:40]!r}")
     if aspect not in SIZES[size]:
-        raise InputError(f"aspect: expected one of {', '.join(SIZES[size])}, got {aspect!r}")
+        raise InputError(f"aspect: expected one of {', '.join(SIZES[size])}, got {str(aspect)[:40]!r}")
     return SIZES[size][aspect]
 
 
@@ -363,24 +379,16 @@ def _read_words(lyrics: str | Path | None, duration: float):
     return read_lyrics(lyrics, duration) if lyrics else []
 
 
-def _with_image_light(brief: Brief) -> tuple[Brief, list[Reason]]:
-    """The brief the director reads: the image's light in words, unless the theme already names a light."""
-    if brief.image is None:
-        return brief, []
-    from mv.reference import read_palette
-    from mv.world.vocabulary import Directions, understand
+def _read_pictures(brief: Brief):
+    """(PersonReading or None, lights by what they stand for) of the brief's reference images. Raises InputError."""
+    from director.references import Light
+    from mv.reference import read_palette, read_person
 
-    reading = read_palette(brief.image)
-    # What the theme leaves open comes out as the default: two defaults tell whether it does.
-    named = {understand(brief.theme, Directions(palette=default)).directions.palette for default in ("lime", "cyan")}
-    if len(named) == 1:
-        evidence = f"the theme names it, so the colours of {Path(brief.image).name} are not asked"
-        return brief, [Reason(decision="light", choice=named.pop(), evidence=evidence)]
-    if reading.palette is None:
-        return brief, [Reason(decision="light", choice="by the music", evidence=reading.evidence)]
-    theme = ", ".join(filter(None, [brief.theme, f"{reading.palette} light"]))
-    reason = Reason(decision="light", choice=reading.palette, evidence=reading.evidence)
-    return brief.model_copy(update={"theme": theme}), [reason]
+    pictures = {"": brief.image, **brief.references}
+    whose = pictures.get("cast") or brief.image
+    lights = {name: read_palette(file) for name, file in pictures.items() if file and name != "cast"}
+    lights = {name: Light(reading.palette, reading.evidence) for name, reading in lights.items()}
+    return read_person(whose) if whose else None, lights
 
 
 def _text(path: str | Path | None) -> str | None:
@@ -412,15 +420,20 @@ def _hash(song: Path) -> str:
         raise AudioError(f"{song}: cannot read the song: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _keep(file: str | Path | None, folder: Path) -> str | None:
-    """Copy a file of the user's into the work folder, whole or not at all; returns the copy's path."""
+def _keep(file: str | Path | None, folder: Path, prefix: str = "") -> str | None:
+    """Copy a file of the user's into the work folder, whole or not at all; returns the copy's path.
+
+    prefix: of its name, so that two files of one name stay two; what lies in the folder stays as it is.
+    """
     from mv.video import whole_file
 
     if file is None:
         return None
     source = Path(file)
     # The folder's own files are .json: a song of that name must not take their place.
-    copy = folder / (f"{source.name}.upload" if source.suffix == ".json" else source.name)
+    if prefix and source.parent.absolute() == folder:
+        return str(source.absolute())
+    copy = folder / (prefix + (f"{source.name}.upload" if source.suffix == ".json" else source.name))
     if not copy.exists() or not _same(source, copy):
         with whole_file(copy) as temporary:
             shutil.copyfile(source, temporary)
@@ -483,6 +496,7 @@ def _inside(file: str, folder: Path) -> str:
 
 def _with_paths(plan: Timeline, change: Callable[[str], str]) -> Timeline:
     brief = {name: change(file) for name in ("image", "lyrics") if (file := getattr(plan.brief, name))}
+    brief["references"] = {name: change(file) for name, file in plan.brief.references.items()}
     shots = [
         shot.model_copy(update={"reference": change(shot.reference)}) if shot.reference else shot for shot in plan.shots
     ]

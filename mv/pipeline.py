@@ -99,6 +99,7 @@ class MVPipeline(DiffusionPipeline):
         output_type: str = "np",
         callback: Callable[[float], None] | None = None,
         checkpoint: Checkpoint | None = None,
+        on_picture: Callable[[Callable[[], np.ndarray]], None] = lambda picture: None,
     ) -> MVPipelineOutput:
         """path: f camera poses; audio (f, len(AUDIO_FEATURES)); returns exactly f frames.
 
@@ -106,6 +107,8 @@ class MVPipeline(DiffusionPipeline):
         bool: frames the shot has to pass through: its first for a picture that moves, its first few to go on from, its
         first and last to fill what lies between; a latent frame counts as known where all its video frames are.
         output_type "latent" leaves the latents undecoded. callback is given the share done, 0..1, after every window.
+        on_picture is given, after every step and every decoded piece, a function that shows a frame as it would be now:
+        (height, width, 3) uint8; calling it decodes a latent frame and changes nothing.
         checkpoint keeps where the denoising stands; the result is the same to the last bit, however often it stopped.
         Raises InputError for sizes and lengths that do not fit together.
         """
@@ -145,12 +148,14 @@ class MVPipeline(DiffusionPipeline):
                     callback(0.9 * (before + done) / total)
 
             velocity = blended_velocity(predict, latents, plans[step], state.windows, state.velocity, after)
+            clean = latents - self.scheduler.sigmas[step].to(latents) * velocity  # where the flow leads from here
+            on_picture(lambda clean=clean: self.picture(clean))
             latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
             state = Denoising(step + 1, 0, latents, None)
 
         # 5. Decode
         latents = state.latents
-        frames = None if output_type == "latent" else self.decode_latents(latents, num_frames)
+        frames = None if output_type == "latent" else self.decode_latents(latents, num_frames, on_picture)
         if callback is not None:
             callback(1.0)
         return MVPipelineOutput(frames, latents)
@@ -214,7 +219,17 @@ class MVPipeline(DiffusionPipeline):
         free = self.transformer(latents, timestep, nothing, return_dict=False)[0].float()
         return free + guidance_scale * (velocity - free)
 
-    def decode_latents(self, latents: torch.Tensor, num_frames: int) -> np.ndarray:
+    def picture(self, latents: torch.Tensor) -> np.ndarray:
+        """The frame in the middle, (height, width, 3) uint8."""
+        middle = latents.shape[2] // 2
+        return self.decode_latents(latents[:, :, middle : middle + 1], 1)[0]
+
+    def decode_latents(
+        self,
+        latents: torch.Tensor,
+        num_frames: int,
+        on_picture: Callable[[Callable[[], np.ndarray]], None] = lambda picture: None,
+    ) -> np.ndarray:
         """(num_frames, height, width, 3) uint8, decoded in pieces; each piece sees the latent frame before it."""
         pictures, length = [], latents.shape[2]
         for start in range(0, length, DECODE_CHUNK):
@@ -223,6 +238,7 @@ class MVPipeline(DiffusionPipeline):
             video = self.vae.decode(piece).sample[0].float()
             video = video[:, 1:] if context else video  # the context's one frame
             pictures.append(((video.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).cpu().numpy())
+            on_picture(lambda piece=pictures[-1]: piece[-1])
         return np.concatenate(pictures)[:num_frames]
 
 
@@ -242,7 +258,7 @@ def _activity(audio: np.ndarray, length: int) -> np.ndarray:
 class DiffusionRenderer:
     """The embedded model as a Renderer: one take from the conditions of one shot."""
 
-    resumes = True  # see mv/generation.py: `render` takes a checkpoint
+    resumes = shows = True  # see render_take in mv/generation.py: `render` takes a checkpoint and on_picture
 
     def __init__(
         self,
@@ -264,6 +280,7 @@ class DiffusionRenderer:
         on_progress: Callable[[float], None] = lambda share: None,
         cancelled: Callable[[], bool] = lambda: False,
         checkpoint: Path | None = None,
+        on_picture: Callable[[Callable[[], np.ndarray]], None] = lambda picture: None,
     ) -> np.ndarray:
         """(f, height, width, 3) uint8 RGB. Looks at `cancelled` after every window.
 
@@ -277,7 +294,8 @@ class DiffusionRenderer:
             on_progress(share)
 
         resume = checkpoint and Checkpoint(checkpoint)
-        frames = self._run(conditions, conditions.seed, callback=callback, checkpoint=resume).frames
+        options = dict(callback=callback, checkpoint=resume, on_picture=on_picture)
+        frames = self._run(conditions, conditions.seed, **options).frames
         return frames if frames.shape[1:3] == (conditions.height, conditions.width) else scale(frames, conditions)
 
     def latents(self, conditions: Conditions, seed: int) -> torch.Tensor:

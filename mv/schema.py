@@ -110,6 +110,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 # ---------------------------------------------------------------- what the program hears
 
+LABELS = ("intro", "verse", "chorus", "bridge", "drop", "break", "outro")
+
 
 class Section(Document):
     """start and duration in seconds. `repeat_of` is the index of the earlier section this one repeats, if any.
@@ -119,7 +121,7 @@ class Section(Document):
 
     start: float = Field(ge=0)
     duration: float = Field(gt=0)
-    label: Literal["intro", "verse", "chorus", "bridge", "drop", "break", "outro"]
+    label: Literal[LABELS]
     repeat_of: int | None = None
     form: str = ""
     energy: float = Field(0.5, ge=0, le=1)
@@ -451,7 +453,8 @@ class Brief(Document):
 
     theme: str = ""
     style: str = Field("", description="a key of STYLES in director/vocabulary.py; empty: the music alone decides")
-    image: str | None = None
+    image: str | None = Field(None, description="the reference image of the whole film")
+    references: dict[str, str] = Field({}, description="others by what they stand for, see director/references.py")
     cast: Cast | None = Field(None, description="None: the director casts")
     lyrics: str | None = Field(None, description="path of a lyrics file")
     moments: str = Field("", description="must-have moments, see director/moments.py; the theme may hold some too")
@@ -505,7 +508,7 @@ class Timeline(Document):
         for i, shot in enumerate(self.shots):
             if shot.id == shot_id:
                 return i
-        raise InputError(f"no shot {shot_id!r} in this plan; it has {self.shots[0].id} to {self.shots[-1].id}")
+        raise InputError(f"no shot {shot_id[:80]!r} in this plan; it has {self.shots[0].id} to {self.shots[-1].id}")
 
     def span(self, index: int) -> tuple[int, int]:
         """Frames [start, stop) a take of this shot must cover: the shot and its handles, the parts of neighbouring

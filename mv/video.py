@@ -19,6 +19,7 @@ from mv.errors import InputError, cannot_write
 
 BT709 = 1  # ffmpeg's number for it, the same for primaries, transfer and matrix
 LIMITED_RANGE = 1
+REORDER = 2  # frames by which this encoder's packets run ahead of what is shown, at most (B-frames in two layers)
 ENCODER_THREADS = 4  # x264's pictures depend on it: by its own choice each number of cores would give another film
 
 
@@ -119,6 +120,19 @@ def read_metadata(path: Path) -> tuple[dict[str, str], int]:
             return dict(container.metadata), container.streams.video[0].frames
     except (av.FFmpegError, OSError, IndexError) as error:
         raise InputError(f"{path}: not a readable video file: {error}") from None
+
+
+def num_packets(path: Path) -> int:
+    """How many whole frames a video file holds, each looked at but not decoded; 0 where it cannot be read.
+
+    The file's own index, which stands at its beginning, does not tell where its end is missing.
+    """
+    try:
+        with av.open(str(path)) as container:
+            packets = [packet for packet in container.demux(video=0) if packet.size]
+            return sum(not packet.is_corrupt for packet in packets)
+    except (av.FFmpegError, OSError, IndexError):
+        return 0
 
 
 class FrameReader:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from mv.camera import CameraPath
-from mv.world.render import draw, layout
+from mv.world.render import draw, figure_layout
 from mv.world.vocabulary import HAIR_COLORS, OUTFIT_COLORS, SKINS, Directions
 
 TABLES = {"skin": SKINS, "hair_color": HAIR_COLORS, "outfit_color": OUTFIT_COLORS}
@@ -56,5 +56,5 @@ def _color(picture: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 def figure_mask(directions: Directions, path: CameraPath, audio: np.ndarray, width: int, height: int) -> np.ndarray:
     """(f, height, width) bool: where the performer stands, from the layout's mark of the figure."""
-    quarter = layout(directions, path, audio, max(1, width // 4), max(1, height // 4))[:, 3]
+    quarter = figure_layout(directions, path, audio, max(1, width // 4), max(1, height // 4))[:, 3]
     return np.stack([cv2.resize(mark, (width, height)) for mark in quarter]) > 0.3

@@ -3,6 +3,8 @@
 Colours are RGB. The same call paints the teacher's films, the storyboard and the animatic.
 """
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -15,8 +17,10 @@ from mv.world.scenes import place
 from mv.world.vocabulary import Directions
 
 _COLUMN = {name: i for i, name in enumerate(AUDIO_FEATURES)}
-# Cast RGB, marks (figure, head, mouth), parts (eyes, hands, instrument), the place's five tones RGB.
-LAYOUT_CHANNELS = 24
+# Cast RGB, marks (figure, head, mouth), parts (eyes, hands, instrument).
+FIGURE_CHANNELS = 9
+# The figure, the set's blockout, the place's five tones RGB.
+LAYOUT_CHANNELS = FIGURE_CHANNELS + 1 + 15
 
 
 def listen(features: np.ndarray) -> Music:
@@ -94,15 +98,42 @@ def _below_horizon(canvas: Canvas) -> np.ndarray | None:
 def layout(directions: Directions, path: CameraPath, audio: np.ndarray, width: int, height: int) -> np.ndarray:
     """What stands where, as a low-resolution map for the model: (f, LAYOUT_CHANNELS, height, width) float32 0..1.
 
-    Known from pose, cast and music, before anything is drawn: the figure and its instrument in the cast's flat colours
-    (RGB), marks (figure, head, how far the mouth is open), parts (how far the eyes are open, hands, instrument), and
-    the place's five tones (RGB each, see Place) over the whole picture. Nobody in sight: the first nine are 0.
+    Known from words, pose, cast and music, before the model draws anything: `figure_layout`, `blockout`, and the
+    place's five tones (RGB each, see Place) over the whole picture.
     """
-    maps = np.zeros((len(path), LAYOUT_CHANNELS, height, width), np.float32)
+    maps = np.empty((len(path), LAYOUT_CHANNELS, height, width), np.float32)
+    maps[:, :FIGURE_CHANNELS] = figure_layout(directions, path, audio, width, height)
+    maps[:, FIGURE_CHANNELS] = blockout(directions, path, audio, width, height)
+    tones = place(directions.scene, directions.time, directions.palette).tones
+    maps[:, FIGURE_CHANNELS + 1 :] = tones.reshape(-1, 1, 1) / 255
+    return maps
+
+
+def blockout(directions: Directions, path: CameraPath, audio: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The set without the performer, in grey, as a previsualisation has it: (f, height, width) float32 0..1.
+
+    It tells the model where things stand and what of them shines; square root of the grey value, so that a night's
+    shapes are told as well as a day's.
+    """
+    canvas = Canvas(2 * width, 2 * height)
     where = place(directions.scene, directions.time, directions.palette)
-    maps[:, 9:] = where.tones.reshape(-1, 1, 1) / 255
+    empty = replace(directions, action=None)
+    greys = np.empty((len(path), height, width), np.float32)
+    for i in range(len(path)):
+        canvas.look(path.extrinsics[i], path.intrinsics[i])
+        grey = cv2.cvtColor(_paint(canvas, where, empty, listen(audio[i])), cv2.COLOR_RGB2GRAY)
+        greys[i] = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    return np.sqrt(greys / 255)
+
+
+def figure_layout(directions: Directions, path: CameraPath, audio: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The figure and its instrument in the cast's flat colours (RGB), marks (figure, head, how far the mouth is open),
+    parts (how far the eyes are open, hands, instrument): (f, FIGURE_CHANNELS, height, width) float32 0..1, all 0 where
+    nobody is in sight."""
+    maps = np.zeros((len(path), FIGURE_CHANNELS, height, width), np.float32)
     if directions.action is None:
         return maps
+    where = place(directions.scene, directions.time, directions.palette)
     canvases = cast, marks, parts = [Canvas(width, height) for _ in range(3)]
     for i in range(len(path)):
         for canvas in canvases:
@@ -111,8 +142,7 @@ def layout(directions: Directions, path: CameraPath, audio: np.ndarray, width: i
         performer.paint_layout(cast, marks, parts, where.colors, directions.look, directions.action, listen(audio[i]))
         for k, canvas in enumerate(canvases):
             maps[i, 3 * k : 3 * k + 3] = canvas.picture.transpose(2, 0, 1)
-    maps[:, :9] /= 255
-    return maps
+    return maps / 255
 
 
 def mouth_place(directions: Directions, path: CameraPath, audio: np.ndarray, width: int, height: int) -> np.ndarray:
