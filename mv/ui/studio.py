@@ -13,6 +13,7 @@ import random
 import re
 import threading
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -282,13 +283,15 @@ class Studio:
             with desk.lock:
                 desk.refresh(shots)
                 drawn = desk.strips()
+                # Which, not how many: an edit's sheets may be drawn anew before the page looks again.
+                mark = zlib.crc32(" ".join(drawn).encode())
                 since = as_number(seen.get("number"))
                 if desk.number != since:
                     news["plan"] = desk.news(since)
-                if len(drawn) != seen.get("drawn") or desk.number != since:
+                if mark != seen.get("drawn") or desk.number != since:
                     news["strips"] = drawn
                 peaks = strips.peaks_path(project.folder).exists()
-                now |= {"number": desk.number, "drawn": len(drawn), "peaks": peaks}
+                now |= {"number": desk.number, "drawn": mark, "peaks": peaks}
                 news["peaks"] = peaks
                 drawing = len(drawn) < desk.num_shots or not peaks
             if drawing:
