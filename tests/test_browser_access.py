@@ -326,6 +326,8 @@ def unharmed(page) -> None:
 
 
 def test_hostile_words_in_every_field_stay_words(page, home, tmp_path):
+    from playwright.sync_api import expect
+
     # 1. the first screen: names of files, theme, lyrics
     named = tmp_path / "<img src=x onerror=window.hacked=1> ${window.hacked=1} مرحبا 🚀.wav"
     upload(page, write_song(named, 9.0))
@@ -356,7 +358,8 @@ def test_hostile_words_in_every_field_stay_words(page, home, tmp_path):
         settled(page)
         kept = " ".join(text[:1000].split())
         assert project.plan().shots[0].prompt == kept, name
-        assert block(page, shot).get_attribute("title") == kept
+        # The page shows its guess until the next picture after the answer.
+        expect(block(page, shot)).to_have_attribute("title", kept)
         unharmed(page)
     screenshot(page, tmp_path, "hostile")
 
