@@ -142,26 +142,17 @@ def _copy(source, sink, info: zipfile.ZipInfo) -> None:
 def _check_documents(folder: Path) -> None:
     """Every document can be read, and names only files of the project. Raises InputError."""
     for path in [*folder.glob("plan*.json"), *folder.glob("render*.json"), *folder.glob("history/r*.json")]:
-        plan = Timeline.load(path)
-        named = [plan.song, plan.analysis, plan.brief.image, plan.brief.lyrics, *plan.brief.references.values()]
-        named += [shot.reference for shot in plan.shots]
-        for name in filter(None, named):
-            if not NAME.fullmatch(name):
-                raise InputError(f"{path.name}: it names {name[:80]!r}, which is outside of the project")
-        for take in (take for shot in plan.shots for take in shot.takes):
-            if not NAME.fullmatch(take.file):
-                raise InputError(f"{path.name}: it names {take.file[:80]!r}, which is outside of the project")
+        Timeline.load(path)
+        _check_names(path.name, path.read_bytes())
     for path in folder.glob("history/*.jsonl"):  # the undo journal: its steps hold shots and briefs
-        for line in path.read_text("utf-8", "replace").splitlines():
-            for name in _files_named(line):
-                if not NAME.fullmatch(name):
-                    raise InputError(f"{path.name}: it names {name[:80]!r}, which is outside of the project")
+        for line in path.read_bytes().splitlines():  # of bytes, as its reader does: text has more ends of lines
+            _check_names(path.name, line)
     for path in folder.glob("analysis*.json"):
         Analysis.load(path)
 
 
-def _files_named(line: str) -> Iterator[str]:
-    """The files that a line of the journal names; none where it is no JSON, which the journal's reader refuses, too."""
+def _check_names(shown: str, content: bytes) -> None:
+    """Raises InputError where a JSON document names a file outside of the project; what is no JSON names none."""
 
     def walk(value, key: str) -> Iterator[str]:
         if isinstance(value, dict):
@@ -174,4 +165,7 @@ def _files_named(line: str) -> Iterator[str]:
             yield value
 
     with suppress(ValueError, RecursionError):
-        yield from walk(json.loads(line), "")
+        document = json.loads(content)
+        for name in walk(document, ""):
+            if not NAME.fullmatch(name):
+                raise InputError(f"{shown}: it names {name[:80]!r}, which is outside of the project")

@@ -171,6 +171,12 @@ def drag(page, start: tuple[float, float], end: tuple[float, float]) -> None:
     page.mouse.up()
 
 
+def seek(page, frame: int) -> None:
+    """The playhead on this frame of the film, and shown there."""
+    page.evaluate(f"MVStudio.stage.seekFrame({frame})")
+    page.wait_for_function(f"MVStudio.stage.frameNow === {frame}")
+
+
 def screenshot(page, tmp_path: Path, name: str) -> None:
     """Kept where SCREENSHOTS says; a page that cannot be painted fails here."""
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
@@ -217,8 +223,7 @@ def test_plan_play_edit_and_undo(page, home, tmp_path):
 
     # 3. split at the playhead, merge, reorder: all by hand
     frame = (moved[2][1] + moved[2][2]) // 2
-    page.evaluate(f"MVStudio.stage.seekFrame({frame})")
-    page.wait_for_function(f"MVStudio.stage.frameNow === {frame}")
+    seek(page, frame)
     page.get_by_test_id("timeline").focus()
     page.keyboard.press("b")
     settled(page)

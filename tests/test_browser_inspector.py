@@ -16,6 +16,7 @@ from test_browser import (
     plan_a_song,
     project_of,
     screenshot,
+    seek,
     settled,
     shots_on,
     studio,
@@ -89,8 +90,7 @@ def test_a_camera_is_led_by_keyframes(page, home, tmp_path):
 
     # 3. one added at the playhead, one deleted; what cannot be is refused and the numbers come back
     frame = page.evaluate(f"(() => {{ const c = MVStudio.link.state.cards.get('{shot}'); return c.start + 5; }})()")
-    page.evaluate(f"MVStudio.stage.seekFrame({frame})")
-    page.wait_for_function(f"MVStudio.stage.frameNow === {frame}")
+    seek(page, frame)
     page.get_by_test_id("add-keyframe").click()
     settled(page)
     assert len(camera().keyframes) == made + 1

@@ -17,6 +17,7 @@ from test_browser import (
     page,
     project_of,
     screenshot,
+    seek,
     settled,
     studio,
     upload,
@@ -72,8 +73,7 @@ def test_the_whole_way_with_a_real_song(page, home, tmp_path):
 
     # 3. split, merge, reorder; undo all
     middle = (moved[1][1] + moved[1][2]) // 2
-    page.evaluate(f"MVStudio.stage.seekFrame({middle})")
-    page.wait_for_function(f"MVStudio.stage.frameNow === {middle}")
+    seek(page, middle)
     page.get_by_test_id("split").click()
     parts = in_agreement(page, home)
     assert len(parts) == len(moved) + 1 and parts[2][1] == middle

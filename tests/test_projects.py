@@ -287,9 +287,9 @@ def test_two_files_of_one_place_are_refused(tmp_path):
 def test_an_undo_journal_that_names_other_files_is_refused(project, tmp_path, key):
     value = {"role": "/etc/passwd"} if key == "references" else "/etc/passwd"
     (project / "history").mkdir(exist_ok=True)
-    (project / "history" / "steps.jsonl").write_text(
-        json.dumps({"at": 0, "before": [{key: value}], "after": []}) + "\n"
-    )
+    # A separator that ends a line of text, but none of bytes, which is how the journal is read.
+    line = json.dumps({"name": "\u2028", "at": 0, "before": [{key: value}], "after": []}, ensure_ascii=False)
+    (project / "history" / "steps.jsonl").write_text(line + "\n", "utf-8")
     packed = export_project(project, tmp_path / "x.zip")
     with pytest.raises(InputError, match="outside of the project"):
         import_project(packed, tmp_path / "home")
