@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -88,6 +90,43 @@ def test_what_the_network_hears_is_followed(tempo, metre):
     assert np.median(np.diff(np.flatnonzero(found.positions == 1))) == metre
 
 
+def test_nothing_is_heard_so_slowly_that_nobody_would_tap_it():
+    pulse, _ = pulses(54, 4)
+    flux = np.tile(pulse[:1], (4, 1))
+    assert beats.follow_pulse(pulse, nothing(pulse), flux, pulse[0], 0.3, 29.9).tempo == pytest.approx(108, rel=0.005)
+
+
+def test_a_thin_beginning_heard_twice_as_fast_is_counted_as_the_rest():
+    pulse, times = pulses(84, 4, 60.0)
+    extra = np.round((times[:14] + 30 / 84) * FRAME_RATE).astype(int)
+    pulse[0, extra] = pulse[0].max()
+    found = beats.follow_pulse(pulse, nothing(pulse), np.tile(pulse[:1], (4, 1)), pulse[0], 0.3, 59.9)
+    assert np.median(np.diff(found.times)[:10]) == pytest.approx(60 / 84, rel=0.01)
+
+
+@pytest.mark.parametrize("level", [0.5, 2 / 3, 1.5])
+def test_a_song_to_a_click_keeps_one_grid_where_a_passage_was_heard_at_another_level(level):
+    grid = 0.4 + 0.5 * np.arange(100)
+    intro = np.arange(grid[30] - 0.5 * level, 0, -0.5 * level)[::-1]
+    mended = beats.one_grid(np.concatenate([intro, grid[30:]]))
+    np.testing.assert_allclose(mended[-70:], grid[30:], atol=1e-3)
+    np.testing.assert_allclose(np.diff(mended), 0.5, atol=1e-3)
+
+
+def test_a_song_that_begins_at_a_tempo_of_its_own_keeps_it():
+    intro, rest = 0.6 * np.arange(30), 18 + 0.5 * np.arange(70)
+    times = np.concatenate([intro, rest])
+    assert np.array_equal(beats.one_grid(times), times)
+
+
+@pytest.mark.parametrize(("odds", "counted"), [({2: 0.0, 3: -9.0, 4: -3.0}, 2), ({2: -3.0, 3: -9.0, 4: 0.0}, 4)])
+def test_where_every_other_beat_is_a_downbeat_the_onsets_tell_bars_of_two_from_bars_of_four(monkeypatch, odds, counted):
+    monkeypatch.setattr(beats.metre, "bar_odds", lambda on: odds)
+    down = np.where(np.arange(64) % 2 == 0, np.where(np.arange(64) % 4 == 0, 0.7, 0.55), 0.03)
+    found = beats.heard_positions(down, np.ones((7, 64)))
+    assert np.array_equal(np.flatnonzero(found == 1), np.arange(0, 64, counted))
+
+
 def test_where_the_network_hears_nothing_nothing_is_followed():
     pulse = np.full((2, 2000), 0.02)
     assert beats.follow_pulse(pulse, nothing(pulse), np.tile(pulse[:1], (4, 1)), pulse[0], 0.0, 20.0) is None
@@ -111,3 +150,17 @@ def test_where_the_network_hardly_hears_the_beats_the_onsets_decide():
         pulse = np.pad(pulse, ((0, 0), (0, len(heard) - pulse.shape[1])))
         found = beats.track(heard, flux, activation, 20.0, pulse)
         assert np.array_equal(found.times, alone.times) == as_alone
+
+
+def test_onsets_that_the_network_doubts_are_sure_only_where_both_find_the_same_beats(monkeypatch):
+    heard = features.spectra(band(0.5, 20.0))
+    flux, activation = beats.onsets(heard)
+    alone = beats.track(heard, flux, activation, 20.0)
+    flat = np.full((2, len(heard)), 0.02)
+    for heard_by_network, confidence in ((alone, alone.confidence), (None, 0.0)):
+        monkeypatch.setattr(beats, "follow_pulse", lambda *_, answer=heard_by_network: answer)
+        found = beats.track(heard, flux, activation, 20.0, flat)
+        assert np.array_equal(found.times, alone.times) and found.confidence == confidence
+    shifted = replace(alone, times=alone.times + 0.1)
+    assert beats.alike(alone, alone) and not beats.alike(alone, shifted)
+    assert not beats.alike(alone, replace(alone, tempo=alone.tempo * 2))

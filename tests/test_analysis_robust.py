@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from test_analysis import SR, place, tone
 
-from mv.analysis import beats, dynamics, features, mood, network, sections, voice
+from mv.analysis import UNSURE, analyze, beats, dynamics, features, mood, network, sections, voice
 
 ACCENT, CLICK = tone(1500, 0.1, 0.02), 0.5 * tone(1000, 0.1, 0.015)
 
@@ -95,3 +97,12 @@ def test_full_scale_and_a_whisper_are_heard_alike():
     y = clicks(110, 4, 12)[:, None]
     loud, soft = everything(np.sign(y) * np.minimum(np.abs(y) * 8, 1)), everything(y * 0.02)
     assert loud.tempo == pytest.approx(110, rel=0.005) and soft.tempo == pytest.approx(110, rel=0.005)
+
+
+def test_somebody_who_speaks_has_a_voice_but_no_sure_beat():
+    """Sixteen seconds read by espeak-ng."""
+    found = analyze(Path(__file__).parent / "golden" / "speech.ogg")
+    assert found.tempo_confidence < UNSURE
+    assert found.tempo == 0 or "the beat is a guess" in found.notes[0]
+    assert (np.array(found.features["voice"]) > 0.5).mean() > 0.6
+    assert found.sections[0].start == 0 and found.sections[-1].end == pytest.approx(found.duration)

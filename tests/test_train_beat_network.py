@@ -5,7 +5,20 @@ import torch
 from mv.analysis import network
 from mv.analysis.network import BANDS, CHROMA, NETWORK_RATE, BeatNetwork, Shape
 from mv.train import beat_network, orchestra, pieces
-from mv.train.beat_network import Course, excerpt, mix, no_music, recorded, train, write_network
+from mv.train.beat_network import (
+    FRAMES,
+    Course,
+    bend,
+    ducked,
+    echoing,
+    excerpt,
+    flattened,
+    mix,
+    no_music,
+    recorded,
+    train,
+    write_network,
+)
 from mv.train.composer import compose
 from mv.train.loop import Schedule
 from mv.train.pieces import clicks, compose_lessons, lesson, read_lesson
@@ -35,6 +48,15 @@ def test_lessons_are_written_once(tmp_path, monkeypatch):
     assert read_lesson(files[0]).bands.dtype == np.float16
 
 
+def test_pieces_in_other_metres_than_four_four_are_taken_twice_as_often():
+    seeds = pieces.chosen_seeds(30)
+    assert seeds == sorted(set(seeds)) and seeds[0] == pieces.FIRST_SEED
+    metres = [compose(seed, pieces.SECONDS).metre for seed in range(seeds[0], seeds[-1] + 1)]
+    assert sum(metre != "4/4" for metre in metres) == 30 - sum(
+        metre == "4/4" for metre, seed in zip(metres, range(seeds[0], seeds[-1] + 1)) if seed % 2 == 0
+    )
+
+
 def test_clicks_stand_on_their_beats():
     one = clicks(5)
     frames = np.round(one.beats * NETWORK_RATE).astype(int)
@@ -62,6 +84,31 @@ def test_pace_keeps_the_beats_on_the_sound():
             near = np.max([loud[frames + d] for d in (-1, 0, 1)], 0)
             found.append(near.mean() / loud.mean())
     assert len(found) > 3 and np.median(found) > 1.5
+
+
+def test_a_bent_pace_stays_near_its_own():
+    curves = [bend(np.random.default_rng(seed)) for seed in range(60)]
+    assert all(curve.shape == (FRAMES,) and curve.min() > 0.5 and curve.max() < 2 for curve in curves)
+    steady = np.mean([np.ptp(curve) == 0 for curve in curves])
+    assert 0.4 < steady < 0.8 and max(np.ptp(curve) for curve in curves) > 0.1
+
+
+def test_a_room_dies_away_and_adds_nothing_before():
+    sound = np.zeros((200, BANDS))
+    sound[50] = 1.0
+    heard = echoing(sound, np.random.default_rng(0))
+    assert not heard[:50].any() and heard[50, 0] == pytest.approx(1)
+    assert (np.diff(heard[51:120], axis=0) < 0).all() and heard[51, -1] <= heard[51, 0]
+
+
+def test_flattened_guitars_lose_their_rhythm_and_ducked_ones_step_back_under_kicks():
+    level = np.where(np.arange(400) % 20 < 10, 1.0, 0.1)[:, None] * np.ones((1, BANDS))
+    flat = flattened(level, np.random.default_rng(1))
+    assert flat.std() / flat.mean() < level.std() / level.mean()
+    kicks = np.zeros((400, BANDS))
+    kicks[::40] = 1.0
+    pumped = ducked(np.ones((400, BANDS)), kicks, np.random.default_rng(0))
+    assert pumped.max() <= 1 and pumped[40, 0] < 0.8 * pumped[39, 0]
 
 
 def test_a_mix_never_loses_the_only_part_there_is(made):

@@ -12,7 +12,7 @@ from mv.timing import clock
 if TYPE_CHECKING:
     from mv.analysis.beats import Beats
 
-UNSURE = 0.35  # confidence of the song below which the listener is told to check the beat
+UNSURE = 0.4  # confidence of the song below which the listener is told to check the beat
 # Of single beats: in dense metal whose beats are all right many score as low as 0.2. Seconds; more passages than this
 # say nothing one can act on.
 UNSURE_BEAT, LEAST_PASSAGE, MOST_PASSAGES = 0.1, 8.0, 5

@@ -4,7 +4,7 @@ The onsets are spectral flux with a maximum filter (Böck and Widmer, DAFx 2013)
 beat the tracker sits and where the bars begin is decided in metre.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -23,17 +23,18 @@ LEAST_CONFIDENCE = 0.25
 INVENTED_TEMPO = 120.0
 # Price of a bar that breaks off, in standard deviations of what a beat tells about its place in the bar; and in
 # log-odds where the network tells it.
-SLIP, HEARD_SLIP = 25.0, 10.0
+SLIP, HEARD_SLIP = 25.0, 45.0
 FASTEST, SLOWEST = 60 * FRAME_RATE / MAX_TEMPO, 60 * FRAME_RATE / MIN_TEMPO  # beat periods in audio frames
-LEVELS = (1.0, 1 / 2, 2 / 3, 3 / 2, 2.0)  # periods that are mistaken for each other
+LEVELS = (1.0, 1 / 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2.0)  # periods that are mistaken for each other
+SLOWEST_SONG = 57.0  # beats a minute: what is slower is felt in double time, though passages may be slower
+MOST_BEND = 1.3  # by which the tempo of a song may leave its median
 # The network: what the onsets count beside it when the level is chosen (log-odds a second), the height of its beats
 # above what lies between them that is as sure as can be, the mean share of that below which it heard none, and the mean
 # height below which the onsets are asked first: of music like what it was trained on it is 0.5 and more.
 ONSETS_SHARE, CLEAR, LEAST_HEARD, HEARD_WELL = 3.0, 0.6, 0.2, 0.4
-# Beats in a bar, and the log-odds of a song to have so many. Bars of two: also against every beat, for the third beat
-# of four is nearly as strong as the first to the network; they must come out alike, not just similar.
-METRE_ODDS = {2: -3.0, 3: -1.0, 4: 0.0, 5: -2.0}
-ALIKE = 0.35
+# What the onsets say of each beat's place in the bar beside the network; and what the regression of metre.py, a word on
+# the whole song, counts beside the mean of a beat when the length of the bars is chosen; 0.15 to 0.4 do the same.
+PLACES_SHARE, METRE_SHARE = 0.3, 0.25
 BAND_WEIGHTS = np.array([1.2, 0.8, 1.0, 0.9])  # bass, low mids, mids, highs
 
 
@@ -68,7 +69,12 @@ def track(
         return even_grid(duration)
     found = follow_pulse(pulse, heard, flux, activation, *sound) if pulse is not None else None
     if found is None or near(pulse[0], found.times).mean() < HEARD_WELL:
-        found = follow_onsets(heard, flux, activation, *sound) or found
+        by_onsets = follow_onsets(heard, flux, activation, *sound)
+        if by_onsets and pulse is not None and not (found and alike(found, by_onsets)):
+            # The onsets of speech look regular enough to themselves; the network doubts them.
+            doubted = min(by_onsets.confidence, float(surety(pulse[0], by_onsets.times).mean()))
+            by_onsets = replace(by_onsets, confidence=doubted)
+        found = by_onsets or found
     return found or even_grid(duration)
 
 
@@ -82,43 +88,58 @@ def follow_pulse(
     if len(frames) < 4:
         return None
     period = float(np.median(np.diff(frames)))
-    ratio = choose_level(likelihoods, flux, activation, period)
-    if ratio != 1:
-        periods = periods[np.abs(np.log(periods / (ratio * period))) < np.log(1.4)]
-        frames = decode(likelihoods, periods, np.ones(len(periods)))
+    period *= choose_level(likelihoods, flux, activation, period)
+    # Once more near that period alone, or a thin beginning would be counted at half or double time.
+    periods = periods[np.abs(np.log(periods / period)) < np.log(MOST_BEND)]
+    frames = decode(likelihoods, periods, np.ones(len(periods)))
     # The network tells which onset, the onset tells when.
     frames = on_peaks(frames, pulse[0] * (0.2 + activation))
     times = cover(one_grid(straighten(frames / FRAME_RATE - LATENCY)), start, end)
     if len(times) < 4:
         return None
-    middles = times + np.diff(times, append=2 * times[-1] - times[-2]) / 2
-    beat, down = (near(row, times) for row in pulse)
-    surety = np.clip((beat - near(pulse[0], middles)) / CLEAR, 0, 1)
-    confidence = float(surety.mean())
+    sure = surety(pulse[0], times)
+    confidence = float(sure.mean())
     if confidence < LEAST_HEARD:
         return None
     times = np.round(times, 3)
     tempo = 60 / float(np.median(np.diff(times)))
+    beat, down = (near(row, times) for row in pulse)
     chance = np.clip(down / np.maximum(np.maximum(beat, down), 0.05), 0.02, 0.95)
     rows = metre.channels(heard, flux, activation)
     positions = heard_positions(chance, metre.at(rows, (times + LATENCY) * FRAME_RATE))
-    return Beats(times, positions, tempo, confidence, uniform_filter1d(surety, 9, mode="nearest"))
+    return Beats(times, positions, tempo, confidence, uniform_filter1d(sure, 9, mode="nearest"))
 
 
 def choose_level(likelihoods: np.ndarray, flux: np.ndarray, activation: np.ndarray, period: float) -> float:
     """One of LEVELS: by how much the period (audio frames) the network follows best is to be multiplied.
 
-    Half and double time often look alike to the network; then the onsets of a minute from the middle decide.
+    Half and double time often look alike to the network; then the onsets of a minute from the middle decide. Below
+    SLOWEST_SONG nothing is chosen.
     """
     middle, reach = len(likelihoods) // 2, int(30 * FRAME_RATE)
     excerpt = slice(max(0, middle - reach), middle + reach)
-    levels = np.array([level for level in LEVELS if FASTEST <= level * period <= SLOWEST])
+    longest = 60 * FRAME_RATE / SLOWEST_SONG
+    levels = np.array([level for level in LEVELS if FASTEST <= level * period <= longest])
     heard = []
     for level in levels:
-        low, high = (np.clip(level * period * bend, FASTEST, SLOWEST) for bend in (1 / 1.3, 1.3))
+        low, high = (np.clip(level * period * bend, FASTEST, SLOWEST) for bend in (1 / MOST_BEND, MOST_BEND))
         heard.append(likelihood(likelihoods[excerpt], np.arange(int(np.ceil(low)), int(high) + 1)) * FRAME_RATE)
     onsets = np.log(worth(flux[:, excerpt], activation[excerpt], levels * period))
     return float(levels[int(np.argmax(np.array(heard) + ONSETS_SHARE * onsets))])
+
+
+def alike(one: Beats, other: Beats, least_share: float = 0.8) -> bool:
+    """Whether most beats of the one are those of the other, within 50 ms, and their tempo is the same."""
+    after = np.clip(np.searchsorted(other.times, one.times), 1, len(other.times) - 1)
+    aside = np.minimum(abs(one.times - other.times[after - 1]), abs(one.times - other.times[after]))
+    return abs(np.log(one.tempo / other.tempo)) < 0.03 and float(np.mean(aside < 0.05)) > least_share
+
+
+def surety(row: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """(n,) 0..1: how much clearer the network hears the beats at times (n,) than what lies between. row (t,): its
+    beats."""
+    middles = times + np.diff(times, append=2 * times[-1] - times[-2]) / 2
+    return np.clip((near(row, times) - near(row, middles)) / CLEAR, 0, 1)
 
 
 def near(row: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -128,17 +149,18 @@ def near(row: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def heard_positions(down: np.ndarray, on: np.ndarray) -> np.ndarray:
-    """(n,) 1..metre: bars of the length that makes the downbeats likeliest.
+    """(n,) 1..metre: bars of the length that both the network and the onsets find likely.
 
-    down (n,): the network's chance that a beat is one; on (c, n): `metre.channels` on the beats, which counts alike.
+    down (n,): the network's chance that a beat is a downbeat; on (c, n): `metre.channels` on the beats. The network
+    hears well which beats stand out, but the third beat of four may be as strong to it as the first.
     """
     best, positions = -np.inf, None
-    for beats_in_bar, rarity in METRE_ODDS.items():
+    for beats_in_bar, odds in metre.bar_odds(on).items():
         gain = np.tile(np.log(1 - down)[:, None], beats_in_bar)
         gain[:, 0] = np.log(down)
         onsets = metre.places(on, beats_in_bar)
-        count = count_bars(gain + onsets / max(float(onsets.std()), 1e-6), HEARD_SLIP)
-        score = count.score + rarity - ALIKE * len(down) * (beats_in_bar == 2)
+        count = count_bars(gain + PLACES_SHARE * onsets / max(float(onsets.std()), 1e-6), HEARD_SLIP)
+        score = count.score / len(down) + METRE_SHARE * odds
         if score > best:
             best, positions = score, count.positions
     return positions
@@ -275,22 +297,32 @@ def straighten(times: np.ndarray, tolerance: float = 0.012, reach: int = 32) -> 
 def one_grid(times: np.ndarray, least_share: float = 0.65) -> np.ndarray:
     """Where most beats of the song lie on one even grid, that grid: recorded to a click.
 
-    This also mends passages where the tracker sat on the off-beat. A song whose beginning or end leaves the grid keeps
-    its beats as they are.
+    This also mends passages where the tracker sat on the off-beat, or counted a beginning without drums at half or
+    double time. A song that begins or ends at a tempo of its own keeps its beats as they are.
     """
     if len(times) < 16:
         return times
-    periods = np.median(np.diff(times)) * (1 + np.linspace(-0.004, 0.004, 801))
-    phasors = np.exp(2j * np.pi * times[None] / periods[:, None]).mean(1)
+    far, usual = min(16, len(times) // 4), float(np.median(np.diff(times)))
+    spans = (times[far:] - times[:-far]) / far  # exacter than from one beat to the next
+    alike = spans[np.abs(spans / usual - 1) < 0.03]
+    periods = (float(np.median(alike)) if len(alike) else usual) * (1 + np.linspace(-0.004, 0.004, 801))
+    phasors = np.array([np.exp(2j * np.pi * times / period).mean() for period in periods])
     best = int(np.abs(phasors).argmax())
     period, phase = periods[best], np.angle(phasors[best]) / (2 * np.pi) * periods[best]
     steps = np.round((times - phase) / period)
     fits = np.abs(times - phase - steps * period) < min(0.045, 0.1 * period)
     rim = min(48, len(times) // 4)
-    if fits.mean() < least_share or fits[:rim].mean() < 0.5 or fits[-rim:].mean() < 0.5:
+    rims = (slice(rim), slice(-rim, None))
+    if fits.mean() < least_share or any(_tempo_of_its_own(times[part], fits[part], period) for part in rims):
         return times
     slope, start = np.polyfit(steps[fits], times[fits], 1)
     return start + slope * np.arange(steps[0], steps[-1] + 1)
+
+
+def _tempo_of_its_own(times: np.ndarray, fits: np.ndarray, period: float) -> bool:
+    """Whether most of these beats miss the grid and their tempo is not the grid's, nor one it is mistaken for."""
+    ratio = float(np.median(np.diff(times))) / period
+    return fits.mean() < 0.5 and all(abs(np.log(ratio / level)) > 0.03 for level in LEVELS)
 
 
 # ---------------------------------------------------------------- bars

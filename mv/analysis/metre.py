@@ -55,10 +55,17 @@ def off_beat(rows: np.ndarray, beats: np.ndarray) -> float:
 
 def find_bar(on: np.ndarray) -> int:
     """Beats in a bar, for beats with channels on (c, n); 4 for too few to tell."""
+    odds = {beats: odds - RARER * (beats == 2) for beats, odds in bar_odds(on).items()}
+    return max(odds, key=odds.get)
+
+
+def bar_odds(on: np.ndarray) -> dict[int, float]:
+    """For each of METRES the log-odds of bars of so many beats; only 4 for too few to tell. on (c, n): channels on
+    beats."""
     if on.shape[1] < FEWEST:
-        return 4
-    odds = bar_clues(on) @ weights().bar - RARER * np.array([metre == 2 for metre, _ in BARS])
-    return BARS[int(odds.argmax())][0]
+        return {4: 0.0}
+    odds = bar_clues(on) @ weights().bar
+    return {metre: float(max(odds[i] for i, (beats, _) in enumerate(BARS) if beats == metre)) for metre in METRES}
 
 
 def places(on: np.ndarray, metre: int) -> np.ndarray:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.signal import lfilter
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from mv.analysis.network import BANDS, NETWORK_RATE, Bands, BeatNetwork, Shape, config, normalised
@@ -69,16 +70,28 @@ def write_network(network: BeatNetwork, target: Path) -> None:
 def excerpt(lesson: Lesson, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """(FRAMES, BANDS + CHROMA) as the network is given it, and its targets (FRAMES, 2)."""
     tempo = 60 / float(np.median(np.diff(lesson.beats)))
-    pace = float(np.clip(np.exp(rng.normal(0, 0.14)), SLOWEST / tempo, FASTEST / tempo))
+    pace = np.clip(np.exp(rng.normal(0, 0.14)) * bend(rng), SLOWEST / tempo, FASTEST / tempo)
     total = lesson.bands.shape[1]
-    start = rng.uniform(0, max(1.0, total - pace * FRAMES))
-    at = start + pace * np.arange(FRAMES)
+    passed = np.concatenate([[0.0], np.cumsum(pace)[:-1]])
+    at = rng.uniform(0, max(1.0, total - passed[-1])) + passed
     loud, chroma = (_at(x, at, floor) for x, floor in ((lesson.bands, QUIETEST), (lesson.chroma, 2 * QUIETEST)))
-    targets = _targets(lesson, start, pace)
+    targets = _targets(lesson, at)
     sound = mix(loud, chroma, rng)
     if rng.random() < NO_MUSIC:
         sound, targets = no_music(sound, rng), np.zeros_like(targets)
     return normalised(recorded(sound, rng)), targets
+
+
+def bend(rng: np.random.Generator) -> np.ndarray:
+    """(FRAMES,) about 1: how the pace changes within an excerpt; mostly not at all."""
+    place, fate = np.linspace(0, 1, FRAMES), rng.random()
+    if fate < 0.2:  # from one tempo to another
+        begin, length = rng.uniform(-0.2, 0.8), rng.uniform(0.15, 0.8)
+        return np.exp(rng.normal(0, 0.16) * np.clip((place - begin) / length, 0, 1))
+    if fate < 0.4:  # a band without a click, or rubato
+        waves = sum(rng.normal() * np.sin(2 * np.pi * (rng.uniform(0.5, 8) * place + rng.random())) for _ in range(2))
+        return np.exp(rng.uniform(0.005, 0.04) * waves)
+    return np.ones(FRAMES)
 
 
 def _at(x: np.ndarray, at: np.ndarray, outside: float) -> np.ndarray:
@@ -90,9 +103,10 @@ def _at(x: np.ndarray, at: np.ndarray, outside: float) -> np.ndarray:
     return rows.astype(np.float32)
 
 
-def _targets(lesson: Lesson, start: float, pace: float) -> np.ndarray:
+def _targets(lesson: Lesson, at: np.ndarray) -> np.ndarray:
+    """(FRAMES, 2). at (FRAMES,): which frame of the lesson is heard."""
     targets = np.zeros((FRAMES, 2), np.float32)
-    frames = np.round((lesson.beats * NETWORK_RATE - start) / pace).astype(int)
+    frames = np.round(np.interp(lesson.beats * NETWORK_RATE, at, np.arange(FRAMES), -9, -9)).astype(int)
     for column, chosen in ((0, frames), (1, frames[lesson.positions == 1])):
         for offset, value in ((-1, NEIGHBOUR), (1, NEIGHBOUR), (0, 1.0)):
             near = chosen + offset
@@ -100,13 +114,27 @@ def _targets(lesson: Lesson, start: float, pace: float) -> np.ndarray:
     return targets
 
 
+# ---------------------------------------------------------------- mixes
+
+
 def mix(loud: np.ndarray, chroma: np.ndarray, rng: np.random.Generator) -> Bands:
-    """Drums and the rest at other levels, now and then one without the other; other keys."""
+    """Drums and the rest at other levels and in other colours, one ducking or masking the other, now and then one
+    without the other; other keys."""
     gains = rng.normal(0, 0.5, 2)  # natural logarithm: 4 dB
     fate = rng.random()
-    if loud.max((1, 2)).min() > AUDIBLE and fate < 0.12:
-        gains[0 if fate < 0.08 else 1] = QUIETEST
-    power = np.exp(2 * (loud + gains[:, None, None])).sum(0)
+    if loud.max((1, 2)).min() > AUDIBLE:
+        if fate < 0.12:
+            gains[0 if fate < 0.08 else 1] = QUIETEST
+        drums, rest = np.exp(loud)
+        if rng.random() < 0.3:
+            rest = flattened(rest, rng)
+        if rng.random() < 0.2:
+            rest = ducked(rest, drums, rng)
+        if rng.random() < 0.3:
+            drums = echoing(drums, rng)
+        loud = np.log(np.maximum([drums, rest], np.exp(QUIETEST)))
+    colours = np.stack([colour(rng, 0.35) for _ in gains])[:, None]
+    power = np.exp(2 * (loud + colours + gains[:, None, None])).sum(0)
     harmony = np.exp(chroma + 2 * gains[:, None, None]).sum(0)
     shift = int(rng.integers(-3, 4))
     magnitudes = np.roll(np.sqrt(power), shift, axis=1)
@@ -117,20 +145,59 @@ def mix(loud: np.ndarray, chroma: np.ndarray, rng: np.random.Generator) -> Bands
     return Bands(magnitudes, np.roll(harmony, int(rng.integers(12)), axis=1))
 
 
+def colour(rng: np.random.Generator, strength: float) -> np.ndarray:
+    """(BANDS,) natural logarithm: a smooth equaliser."""
+    place = np.linspace(0, np.pi, BANDS)
+    return sum(rng.normal(0, strength) * np.cos(k * place + rng.uniform(0, np.pi)) for k in (1, 2, 3))
+
+
+def flattened(rest: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A wall of guitars: compressed until its own rhythm is hardly heard."""
+    level = rest.mean(1, keepdims=True)
+    held = gaussian_filter1d(maximum_filter1d(level, int(rng.integers(3, 25)), axis=0), 3, axis=0)
+    return rest * (held.mean() / (held + 0.02 * held.mean() + 1e-9)) ** rng.uniform(0.4, 0.95)
+
+
+def ducked(rest: np.ndarray, drums: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pumping: what is not drums steps back under every kick."""
+    kick = drums[:, : BANDS // 8].mean(1)
+    push = lfilter([1.0], [1.0, -np.exp(-1 / (rng.uniform(0.05, 0.25) * NETWORK_RATE))], kick)
+    push /= max(float(np.percentile(push, 95)), 1e-9)
+    return rest * np.exp(-rng.uniform(0.3, 2.0) * np.minimum(push, 1))[:, None]
+
+
+def echoing(magnitudes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(t, BANDS) in a room: each moment dies away, exponentially in power, the highs sooner."""
+    seconds = rng.uniform(0.03, 0.35)  # to 1/e; a hall has about 0.3
+    wet = 10 ** rng.uniform(-1.5, 0.3) * np.exp(-rng.uniform(0, 2) * np.linspace(0, 1, BANDS))
+    fall = np.exp(-1 / (seconds * NETWORK_RATE))
+    tail = lfilter([0.0, 1 - fall], [1.0, -fall], magnitudes**2, axis=0)
+    return np.sqrt(magnitudes**2 + wet * tail)
+
+
 def recorded(sound: Bands, rng: np.random.Generator) -> Bands:
-    """Equalised, compressed, with noise, without its highs or lows; or left alone."""
-    magnitudes, place = sound.magnitudes, np.linspace(0, np.pi, BANDS)
+    """Equalised, in a room, compressed, with noise and clicks, without its highs or lows, or as a lossy codec leaves
+    it; or left alone."""
+    magnitudes = sound.magnitudes
     level = magnitudes.mean()
-    curve = sum(rng.normal(0, 0.45) * np.cos(k * place + rng.uniform(0, np.pi)) for k in (1, 2, 3))
-    magnitudes = magnitudes * np.exp(curve)
+    magnitudes = magnitudes * np.exp(colour(rng, 0.45))
+    if rng.random() < 0.25:
+        magnitudes = echoing(magnitudes, rng)
     if rng.random() < 0.5:
         loudness = np.log(magnitudes.mean(1) + 0.03 * level)
         width = rng.uniform(1, 12)  # network frames: a limiter or a slow compressor
         magnitudes = magnitudes * np.exp(-rng.uniform(0.1, 0.7) * gaussian_filter1d(loudness, width))[:, None]
         magnitudes *= level / max(float(magnitudes.mean()), 1e-9)
     if rng.random() < 0.4:
-        hiss = level * 10 ** rng.uniform(-2.5, -0.3) * np.exp(rng.normal(0, 0.8) * np.cos(place))
+        tint = np.exp(rng.normal(0, 0.8) * np.cos(np.linspace(0, np.pi, BANDS)))
+        hiss = level * 10 ** rng.uniform(-2.5, -0.3) * tint
         magnitudes = np.sqrt(magnitudes**2 + (hiss * rng.rayleigh(0.8, magnitudes.shape)) ** 2)
+    if rng.random() < 0.1:  # vinyl
+        clicked = rng.random(len(magnitudes)) < rng.uniform(0.01, 0.08)
+        magnitudes = magnitudes + clicked[:, None] * level * rng.uniform(0.3, 2) * rng.random((len(magnitudes), 1))
+    if rng.random() < 0.15:  # what a codec takes for masked it leaves out
+        around = maximum_filter1d(magnitudes, 9, axis=1)
+        magnitudes = np.where(magnitudes < rng.uniform(0.02, 0.2) * around, 0.1 * magnitudes, magnitudes)
     if rng.random() < 0.25:
         edge, upwards = rng.uniform(0.45, 1.0) * BANDS, rng.random() < 0.75
         edge = edge if upwards else 0.2 * edge

@@ -136,11 +136,10 @@ def beats(
     from mv.train.beat_network import Course, train, write_network
     from mv.train.beats import licensed_instruments
     from mv.train.loop import Schedule
-    from mv.train.pieces import FIRST_SEED, compose_lessons
+    from mv.train.pieces import chosen_seeds, compose_lessons
 
-    seeds = range(FIRST_SEED, FIRST_SEED + pieces)
     say = lambda done: typer.echo(f"\rpieces: {done}", nl=False)
-    files = compose_lessons(run / "pieces", seeds, licensed_instruments(), say)
+    files = compose_lessons(run / "pieces", chosen_seeds(pieces), licensed_instruments(), say)
     write_network(train(Course(run, Schedule(steps, 50, decay_steps), minutes), files), target)
     typer.echo(f"\nnetwork: {target}")
 

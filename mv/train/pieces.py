@@ -3,8 +3,9 @@
 One file a piece, folder/<sounds>/<seed>.npz. A piece whose file is there is not composed again.
 """
 
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,15 @@ class Lesson:
     positions: np.ndarray
 
 
+def chosen_seeds(count: int) -> list[int]:
+    """From FIRST_SEED on those of all pieces in other metres than 4/4, and of every other one in 4/4: bars of two and
+    three are rare, and what is rarely heard is rarely learned."""
+    seeds = (seed for seed in itertools.count(FIRST_SEED) if seed % 2 == 0 or compose(seed, SECONDS).metre != "4/4")
+    return list(itertools.islice(seeds, count))
+
+
 def compose_lessons(
-    folder: Path, seeds: range, among: list[str], on_piece: Callable[[int], None] = lambda done: None
+    folder: Path, seeds: Sequence[int], among: list[str], on_piece: Callable[[int], None] = lambda done: None
 ) -> list[Path]:
     """The files of these pieces, each played on one of `among`, and of clicks, one to CLICKED pieces; composes those
     that are missing."""
