@@ -51,8 +51,9 @@ def choose_size(
     if same_scene and last.size in weights and len(weights) > 1:
         weights[last.size] *= 0.3
     weights[ShotSize.wide] *= 1 + words.WIDE_GROWTH * heard.returns
-    if not same_scene or heard.closes:
-        weights[ShotSize.wide] *= 3  # a new place is shown before its details
+    moved = not any(setup.directions.scene == scene for setup in before)  # an insert between does not count
+    if moved or heard.closes:
+        weights[ShotSize.wide] *= 3  # a place is shown before its details
     asked = event.fields.get("size") if event else None
     size = ShotSize(asked) if asked else in_order(weights, f"{stream}/size")[0]
     framing = event.framing if event and event.framing else _choose_framing(size, action, heard, stream)
@@ -64,8 +65,8 @@ def choose_size(
         evidence += "; the brief asks for it"
     elif same_scene:
         evidence += f"; {_after(framing, last, abs(azimuths[0] - last.camera.azimuth))}"
-    elif size == ShotSize.wide:
-        evidence += "; a new place is shown before its details"
+    elif size == ShotSize.wide and moved:
+        evidence += "; the film moves to another place, which is shown before its details" if before else ""
     return _framed(size, framing, azimuths[0], False, evidence)
 
 
@@ -130,10 +131,12 @@ def choose_move(
     held = f"; held from {wanted.amount:.2f} so that the performer stays in the picture"
     evidence = _why_move(kind, heard, film.style, asked is not None) + (held if move.amount < wanted.amount else "")
     push = f"{words.ACCENT_MEANINGS[move.accent]}; energy {heard.grown:.2f}, {heard.beats} beats in it"
+    if not beat:
+        push = "no beat in it" if not heard.beats else f"energy {heard.grown:.2f}, too calm to move with the beat"
     return move, (
         Reason(decision="move", choice=f"{kind}, amount {move.amount:.2f}", evidence=evidence),
         Reason(decision="lens", choice=lens, evidence=words.LENSES[lens].meaning),
-        Reason(decision="beat", choice=f"{move.accent} {beat:.2f}", evidence=push),
+        Reason(decision="beat", choice=f"{move.accent} {beat:.2f}" if beat else "none", evidence=push),
     )
 
 
@@ -148,9 +151,9 @@ def _why_move(kind: MoveKind, heard: Heard, style: words.Style, asked: bool) -> 
     contrast = (
         f"{'calmer' if music > home else 'livelier'} than the music: " if abs(music - home) > words.CONTRAST else ""
     )
-    reasons.append(f"{contrast}at home at energy {home:.2f}, here {music:.2f}")
+    reasons.append(f"{contrast}it suits energy {home:.2f}, here {music:.2f}")
     if heard.returns:
-        reasons.append(f"{music - heard.energy:.2f} of it for return {heard.returns} of this {heard.label}")
+        reasons.append(f"{music - heard.energy:.2f} of it for the {words.ordinal(heard.returns)} return")
     return f"{words.MOVES[kind].meaning}; {', '.join(reasons)}"
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from director import vocabulary as words
 from director.camerawork import choose_move, choose_size
+from director.casting import choose_cast, performer_of, without_names
 from director.lots import fit, in_order, seed_of
 from director.moments import MOVE_WORDS, Asked
 from director.proposals import Idea
@@ -23,7 +24,6 @@ from director.setups import Film, Heard, Setup
 from director.story import (
     Place,
     Theme,
-    cast,
     choose_places,
     leave_for_a_drop,
     read_style,
@@ -62,17 +62,18 @@ def set_up(
     """
     curves = curves or Curves.of(analysis)
     sections = sections_of(analysis)
-    theme, style = read_theme(brief.theme), read_style(brief.style)
+    theme, style = read_theme(without_names(brief.theme, brief.cast)), read_style(brief.style)
     check_references([name for name in lights or {} if name], sections)
-    casting = cast(brief, theme, person, analysis.duration)
-    film = Film(theme, style, casting, aspect, brief.seed, sections, lights or {})
+    performers = choose_cast(brief, theme, person, analysis.duration)
+    film = Film(theme, style, performers, aspect, brief.seed, sections, lights or {})
     instrumental = [i for i, s in enumerate(sections) if curves.mean("voice", s.start, s.end) < words.VOICE_ACTIVE]
     places = choose_places(sections, analysis.mood, theme, brief.seed, instrumental, ideas, style)
     drops = [event.start for event in analysis.events if event.kind == "drop" and event.start > 0]
     pace = paces(sections)
     marks = find_marks(ranges, analysis, sections, curves)
     setups: list[Setup] = []
-    for i, (shot, heard) in enumerate(zip(ranges, _listen(ranges, sections, instrumental, analysis, curves, fps))):
+    heards = _listen(ranges, sections, [place.scene for place in places], instrumental, analysis, curves, fps)
+    for i, (shot, heard) in enumerate(zip(ranges, heards)):
         if kept and i in kept:
             setups.append(_setup_of(kept[i]))
             continue
@@ -96,11 +97,9 @@ def _set_up_shot(
 ) -> Setup:
     """before: the setups of the shots before this one, AGAIN_SHOTS at most, the nearest last."""
     stream = f"{film.seed}/{shot.section}/{shot.position}"
-    asked = event.fields if event else {}
-    look = film.casting.look
-    look = replace(look, **{name: value for name, value in asked.items() if hasattr(look, name)})
-    action, why_action = _choose_action(heard, film, f"{film.seed}/{shot.section}")
-    if _looks_away(heard, action, film.theme):
+    asked, wanted = (event.fields, event.performer) if event else ({}, None)
+    action, why_action = _choose_action(heard, film, f"{film.seed}/{shot.section}", wanted is not None)
+    if wanted is None and _looks_away(heard, action, film.theme):
         action, view = None, f"nobody sings, and every {words.INSERT_EVERY}th shot looks away"
         view = "the film opens with a view of the place" if heard.opens else view
         place = (
@@ -110,12 +109,16 @@ def _set_up_shot(
     place = lit(place, film.lights, film.sections, shot.section, "palette" in film.theme.said)
     place = replace(place, **{name: asked[name] for name in ("scene", "time", "palette") if name in asked})
     action = asked.get("action", action)
-    framed = choose_size(action, place.scene, heard, film, before, stream, event, matches=not asked)
+    performer, why_performer = performer_of(film.performers, heard.role, action, heard.position, heard.sung, wanted)
+    look = replace(performer.look, **{name: value for name, value in asked.items() if hasattr(performer.look, name)})
+    same = bool(before) and before[-1].directions.look == look
+    framed = choose_size(action, place.scene, heard, film, before, stream, event, matches=not asked and same)
     camera, why_camera = choose_move(framed, action, heard, film, before, stream, event.move if event else None)
     reasons = (
         Reason(decision="boundary", choice=f"frame {shot.start}", evidence=shot.evidence),
         *place.reasons,
-        film.casting.reason,
+        performer.reason,
+        *([] if why_performer is None else [why_performer]),
         *([] if "action" in asked else [why_action]),
         *(framed.reason, *why_camera),
         *([_event_reason(event)] if event else []),
@@ -126,7 +129,7 @@ def _set_up_shot(
         camera=camera,
         transition=Transition(),
         seed=seed_of(stream),
-        reasons=reasons if action else tuple(r for r in reasons if r.decision != "cast"),
+        reasons=reasons if action else tuple(r for r in reasons if r.decision not in ("cast", "performer")),
     )
 
 
@@ -143,7 +146,7 @@ def _place_in_section(place: Place, heard: Heard) -> Place:
     if turn % 2 == 0:
         return place
     other = place.others[(max(heard.returns - 1, 0) + turn // 2) % len(place.others)]
-    grown = f"; return {heard.returns} of this {heard.label}: it grows by a place" if heard.returns else ""
+    grown = f"; this {heard.label} comes back and grows by a place" if heard.returns else ""
     return place.moved(other, f"from bar {turn * phrase + 1} of this part on it leaves {the_place(place.scene)}{grown}")
 
 
@@ -158,7 +161,8 @@ def _looks_away(heard: Heard, action: str | None, theme: Theme) -> bool:
 
 def _event_reason(event: Asked) -> Reason:
     asked = {name: value or world.EMPTY for name, value in sorted(event.fields.items())}
-    understood = [f"{name.replace('_', ' ')} {value}" for name, value in asked.items()]
+    understood = [f"performer {event.performer}"] if event.performer else []
+    understood += [f"{name.replace('_', ' ')} {value}" for name, value in asked.items()]
     understood += [f"framing {event.framing}"] if event.framing else []
     understood += [f"move {event.move}"] if event.move else []
     spoken = " ".join([*MOVE_WORDS, *words.FRAMINGS]).replace("-", " ").split() if event.move or event.framing else []
@@ -191,13 +195,14 @@ def _growing(sections: list[Section]) -> list[int]:
 def _listen(
     ranges: Sequence[ShotRange],
     sections: list[Section],
+    scenes: Sequence[str],
     instrumental: Sequence[int],
     analysis: Analysis,
     curves: Curves,
     fps: Fraction,
 ) -> list[Heard]:
-    pace, returns = paces(sections), _growing(sections)
-    began = np.round(bar_position(analysis, np.array(_starts_of_parts(sections))))
+    pace, returns, roles = paces(sections), _growing(sections), roles_of(sections)
+    began = np.round(bar_position(analysis, np.array(_starts_of_parts(sections, scenes))))
     bars = bar_position(analysis, np.array([shot.time for shot in ranges]))
     heard = []
     for i, shot in enumerate(ranges):
@@ -206,6 +211,7 @@ def _listen(
         heard.append(
             Heard(
                 label=sections[shot.section].label,
+                role=roles[shot.section],
                 seconds=end - start,
                 energy=min(max(energy, 0.0), 1.0),
                 voice=curves.mean("voice", start, end),
@@ -222,9 +228,10 @@ def _listen(
     return heard
 
 
-def _starts_of_parts(sections: list[Section]) -> list[float]:
-    """Seconds at which the part that each section belongs to began: neighbours of one role and label are one part."""
-    parts, starts = list(zip(roles_of(sections), (section.label for section in sections))), []
+def _starts_of_parts(sections: list[Section], scenes: Sequence[str]) -> list[float]:
+    """Seconds at which the part that each section belongs to began: neighbours of one role, label and scene are one
+    part."""
+    parts, starts = list(zip(roles_of(sections), (section.label for section in sections), scenes)), []
     for i, section in enumerate(sections):
         starts.append(starts[-1] if i and parts[i] == parts[i - 1] else section.start)
     return starts
@@ -233,24 +240,25 @@ def _starts_of_parts(sections: list[Section]) -> list[float]:
 # ---------------------------------------------------------------- shot by shot
 
 
-def _choose_action(heard: Heard, film: Film, stream: str) -> tuple[str | None, Reason]:
-    """Singing only where a voice sounds; else by energy: an instrumental section has acts that take turns."""
-    voice = f"voice {heard.voice:.2f}"
+def _choose_action(heard: Heard, film: Film, stream: str, somebody: bool) -> tuple[str | None, Reason]:
+    """Singing only where a voice sounds; else by energy: an instrumental section has acts that take turns. somebody:
+    whether the picture must not be empty."""
+    least = words.VOICE_ACTIVE if heard.sung else words.VOICE_ALONE
+    voice = f"voice {heard.voice:.2f}" if heard.sings else f"voice {heard.voice:.2f}, under {least:.2f}"
     wanted = film.theme.directions.action if "action" in film.theme.said else "any"
-    if wanted is None:
+    if wanted is None and not somebody:
         action, evidence = None, f"the theme wants nobody in sight; {voice}"
     elif heard.sings:
-        least = words.VOICE_ACTIVE if heard.sung else words.VOICE_ALONE
         action, evidence = "singing", f"{voice}: from {least:.2f} on somebody sings"
     elif wanted in words.ACTIONS_WITHOUT_VOICE:
         action, evidence = wanted, f"the theme names {wanted}; {voice}, nobody sings"
-    elif heard.label in words.EMPTY_LABELS and heard.energy < words.EMPTY_ENERGY:
-        action, evidence = None, f"{voice}, energy {heard.energy:.2f}: a quiet {heard.label} without a voice"
+    elif heard.label in words.EMPTY_LABELS and heard.energy < words.EMPTY_ENERGY and not somebody:
+        action, evidence = None, f"{voice}; energy {heard.energy:.2f}: a quiet {heard.label} that nobody sings"
     else:
         weights = {name: _action_weight(name, heard, film.style) for name in words.ACTIONS_WITHOUT_VOICE}
         act = words.ACT_TURNS[heard.position // words.ACT_CHANGE % len(words.ACT_TURNS)]
         action = in_order(weights, f"{stream}/action")[act]
-        evidence = f"{voice}: nobody sings; the {words.ORDINALS[act]} act of this {heard.label}, at home at pace "
+        evidence = f"{voice}: nobody sings; the {words.ordinal(act + 1)} act of this {heard.label}, it suits energy "
         evidence += f"{words.ACTIONS_WITHOUT_VOICE[action]:.2f}, here {heard.pace:.2f}"
     return action, Reason(decision="action", choice=action or world.EMPTY, evidence=evidence)
 
@@ -292,7 +300,8 @@ def _why_cut(setup: Setup, last: Setup) -> Reason | None:
         return Reason(decision="transition", choice="cut, whip", evidence=words.TRANSITIONS["whip"])
     places = (last.directions.scene, setup.directions.scene)
     alike = (last.framing, last.camera.azimuth) == (setup.framing, setup.camera.azimuth)
-    if places[0] != places[1] and alike and setup.directions.action == last.directions.action == "singing":
+    same = setup.directions.look == last.directions.look
+    if places[0] != places[1] and alike and same and setup.directions.action == last.directions.action == "singing":
         return Reason(decision="transition", choice="cut, match cut", evidence=words.TRANSITIONS["match cut"])
     return None
 

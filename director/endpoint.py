@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
-from director.proposals import Proposal, Request, WriterError, read_proposal
+from director.proposals import Answer, Proposal, Request, WriterError, choice_of, harmless, read_answer
 from mv.errors import InputError
 
 MAX_ANSWER = 64 * 1024  # bytes; a proposal has about one thousand
@@ -57,15 +57,23 @@ class Endpoint:
         return f"{self._model or 'a model'} at {self._address.hostname}"
 
     def propose(self, request: Request) -> Proposal:
+        return self._answer(request.text(), Proposal)
+
+    def choose(self, question: str, table: Sequence[str]) -> str:
+        schema = choice_of(table)
+        asked = f'{harmless(question)}\nAnswer with JSON only: {{"choice": one of {", ".join(table)}}}'
+        return self._answer(asked, schema).choice
+
+    def _answer(self, question: str, schema: type[Answer]) -> Answer:
         self._model = self._model or self._first_model()
-        messages = [{"role": "user", "content": request.text()}]
-        answer = self._ask(messages)
+        messages = [{"role": "user", "content": question}]
+        answer = self._ask(messages, schema)
         try:
-            return read_proposal(answer)
+            return read_answer(answer, schema)
         except WriterError as error:
             wrong = f"That cannot be used: {error}. Answer again, with the JSON only."
             messages += [{"role": "assistant", "content": answer[:2000]}, {"role": "user", "content": wrong}]
-        return read_proposal(self._ask(messages))
+        return read_answer(self._ask(messages, schema), schema)
 
     def _first_model(self) -> str:
         try:
@@ -73,8 +81,8 @@ class Endpoint:
         except ValidationError:
             raise WriterError("the endpoint lists no model; name one after a # in its address") from None
 
-    def _ask(self, messages: Sequence[Mapping[str, str]]) -> str:
-        schema = {"name": "proposal", "strict": True, "schema": Proposal.model_json_schema()}
+    def _ask(self, messages: Sequence[Mapping[str, str]], answer: type[BaseModel]) -> str:
+        schema = {"name": answer.__name__.lower(), "strict": True, "schema": answer.model_json_schema()}
         body = {
             "model": self._model,
             "messages": messages,

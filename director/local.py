@@ -5,13 +5,14 @@ valid proposal.
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from director.proposals import MAX_PARTS, TABLES, Idea, Part, Proposal, Request, WriterError
+from director.proposals import MAX_PARTS, TABLES, Idea, Part, Proposal, Request, WriterError, harmless
 from mv.errors import InputError, MusicVideoError
 
 # (start, seconds) of a song → (n,) float32 mono at HEARING_SR; shorter where the song ends.
@@ -63,10 +64,13 @@ class LocalWriter:
 
     def propose(self, request: Request) -> Proposal:
         deadline = time.monotonic() + self._timeout
-        try:
+        with _failures_told():
             return self._write(request, deadline)
-        except (RuntimeError, ValueError, MusicVideoError) as error:  # out of memory, a model unlike its tokenizer
-            raise WriterError(f"failed: {str(error)[:120] or type(error).__name__}") from None
+
+    def choose(self, question: str, table: Sequence[str]) -> str:
+        deadline = time.monotonic() + self._timeout
+        with _failures_told():
+            return self._choose(self._spoken(harmless(question)) + '{"choice": "', {}, table, deadline)
 
     def _write(self, request: Request, deadline: float) -> Proposal:
         opening, ideas = '{"parts": [', []
@@ -84,7 +88,11 @@ class LocalWriter:
 
     def _question(self, request: Request, name: str, part: Part) -> tuple[str, Mapping[str, Any]]:
         """The text before the answer, and the model's inputs besides it."""
-        return request.text() + "\n", {}
+        return self._spoken(request.text()), {}
+
+    def _spoken(self, question: str) -> str:
+        """A question as the model is used to be asked, up to where its answer begins."""
+        return question + "\n"
 
     def _choose(self, text: str, sound: Mapping[str, Any], table: Sequence[str], deadline: float) -> str:
         """The word of the table that the model writes after the text."""
@@ -132,15 +140,24 @@ class HearingWriter(LocalWriter):
             y, sampling_rate=HEARING_SR, padding=True, truncation=False, return_attention_mask=True, return_tensors="pt"
         )
         places = AUDIO * _audio_tokens(int(mel["attention_mask"].sum()))
-        text = (
-            f"<|im_start|>user\nListen to the part called {json.dumps(name)}.\n{AUDIO_BEGIN}{places}{AUDIO_END}\n"
-            f"{request.text()}<|im_end|>\n<|im_start|>assistant\n"
-        )
+        listen = f"Listen to the part called {json.dumps(name)}.\n{AUDIO_BEGIN}{places}{AUDIO_END}\n"
+        text = self._spoken(listen + request.text())
         sound = {
             "input_features": mel["input_features"].to(self._model.device, self._model.dtype),
             "feature_attention_mask": mel["attention_mask"].to(self._model.device),
         }
         return text, sound
+
+    def _spoken(self, question: str) -> str:
+        return f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError, MusicVideoError) as error:  # out of memory, a model unlike its tokenizer
+        raise WriterError(f"failed: {str(error)[:120] or type(error).__name__}") from None
 
 
 def _audio_tokens(mel_frames: int) -> int:

@@ -5,9 +5,9 @@
     <empty desert& all>@0:40-0:52      every shot in that time
     <sunset& mid>                      the shot in the middle of the song
 
-event: words the director knows: a place, light, act, size, look or camera move. order: start, mid, end or all. scope: a
-time (m:ss or h:mm:ss, with up to three decimals), two times, or a section with its number; without a number every one
-of that label; without a scope the whole song. After Make-An-Audio 2 (arXiv 2305.18474).
+event: words the director knows: a place, light, act, size, look, camera move, or the name of a performer. order: start,
+mid, end or all. scope: a time (m:ss or h:mm:ss, with up to three decimals), two times, or a section with its number;
+without a number every one of that label; without a scope the whole song. After Make-An-Audio 2 (arXiv 2305.18474).
 
 In a theme moments stand among other words, where a < may be just a sign ("<3"): it opens a moment where an & follows
 before its >, or an @ right after it, or where the > is forgotten but the order or the scope is there.
@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar
 
+from director.casting import named_in, without_names
 from director.segmentation import CutWish, ShotRange
 from director.story import Theme, read_theme
 from director.vocabulary import FRAMINGS, MOVE_SYNONYMS
 from mv.errors import InputError
-from mv.schema import LABELS, MoveKind, Section
+from mv.schema import LABELS, Cast, MoveKind, Section
 from mv.timing import to_seconds
 from mv.world.vocabulary import SIZES
 
@@ -61,12 +62,14 @@ class Moment:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the words of a moment decide: reading says which fields; move, framing: the ones they name, if any."""
+    """What the words of a moment decide: reading says which fields; move, framing, performer: the ones they name, if
+    any."""
 
     reading: Theme
     move: MoveKind | None
     framing: str | None
     moments: tuple[Moment, ...]
+    performer: str | None = None
 
     @property
     def fields(self) -> dict[str, str | None]:
@@ -189,20 +192,23 @@ def _error(text: str, at: int, expected: str) -> InputError:
 # ---------------------------------------------------------------- where they fall
 
 
-def read_event(moments: Sequence[Moment]) -> Asked:
-    """What moments of one shot ask of it, the first one first. Raises InputError where nothing can be shown."""
+def read_event(moments: Sequence[Moment], cast: Sequence[Cast] = ()) -> Asked:
+    """What moments of one shot ask of it, the first one first. cast: of the brief, whose names they may hold. Raises
+    InputError where nothing can be shown."""
     text = ", ".join(moment.event for moment in moments)
+    performer = named_in(text, cast)
+    text = without_names(text, cast)
     move, framing = named(text, MOVE_WORDS), named(text, {name: name for name in FRAMINGS})
     words = re.sub(r"(?i)\bcrowds?\b", "", text)  # a crowd that does something is no place to go to
     words = words if read_theme(words).said else text
     if framing:
         words = f"{SIZES[FRAMINGS[framing].size]}, {words}"  # a full shot is a wide one to the model
     reading = read_theme(words)
-    if not (reading.said or move):
+    if not (reading.said or move or performer):
         raise InputError(
             f"moments: {moments[0]}: nothing in {text!r} can be shown; name a place, light, act, size, look or move"
         )
-    return Asked(reading, move, framing, tuple(moments))
+    return Asked(reading, move, framing, tuple(moments), performer)
 
 
 def named(text: str, table: Mapping[str, Name]) -> Name | None:

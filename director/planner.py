@@ -116,7 +116,7 @@ def _plan_shots(
     by_start = {shot.start: shot for shot in kept}
     kept_at = {i: by_start[shot.start] for i, shot in enumerate(ranges) if shot.start in by_start}
     asked = moments_by_shot(moments, ranges, sections, analysis.duration, fps)
-    events = {i: read_event(those) for i, those in asked.items()}
+    events = {i: read_event(those, brief.cast) for i, those in asked.items()}
     ideas = consult(writer, _request(analysis, brief, sections, curves)) if writer else {}
     setups = set_up(ranges, analysis, brief, fps, curves, person, events, kept_at, ideas, aspect, lights)
     names = _new_names(kept)

@@ -6,17 +6,20 @@ answer is used, and no answer, a wrong one or a late one leaves the rules' plan 
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from director.vocabulary import ABSTRACT, MOODS
 from mv.world import vocabulary as world
 
 log = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer", bound=BaseModel)
+
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 MAX_PARTS = 16
 MAX_THEME = 2000  # characters of the user's theme that a writer is told
 TABLES = {"mood": MOODS, "scene": tuple(world.SCENES), "time": tuple(world.TIMES), "palette": tuple(world.PALETTES)}
@@ -25,7 +28,7 @@ TABLES = {"mood": MOODS, "scene": tuple(world.SCENES), "time": tuple(world.TIMES
 class Idea(BaseModel):
     """How one part of the song feels, where it plays, in which light."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = STRICT
 
     part: Annotated[str, Field(max_length=20)]
     mood: Literal[TABLES["mood"]]
@@ -35,7 +38,7 @@ class Idea(BaseModel):
 
 
 class Proposal(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = STRICT
 
     parts: Annotated[list[Idea], Field(max_length=MAX_PARTS)]
 
@@ -65,7 +68,7 @@ class Request:
         language (<|...|>) survives."""
         song = {"theme": self.theme[:MAX_THEME], "arousal": self.arousal, "valence": self.valence}
         song["parts"] = {name: vars(part) for name, part in self.parts.items()}
-        told = json.dumps(song).replace("<|", "<\\u007c")
+        told = harmless(json.dumps(song))
         tables = "\n".join(f"{name}: one of {', '.join(table)}" for name, table in TABLES.items())
         return (
             "You are the director of a music video. For each part of the song say how it feels, and choose where it "
@@ -87,6 +90,10 @@ class Writer(Protocol):
         """Raises WriterError."""
         ...
 
+    def choose(self, question: str, table: Sequence[str]) -> str:
+        """A word of the table. Raises WriterError."""
+        ...
+
 
 def consult(writer: Writer, request: Request) -> dict[str, Idea]:
     """Ideas by part of the song; none where the writer fails, which the log says. Parts the song lacks are left out."""
@@ -102,11 +109,26 @@ def consult(writer: Writer, request: Request) -> dict[str, Idea]:
 
 def read_proposal(text: str | bytes) -> Proposal:
     """An answer, with or without a code fence round it. Raises WriterError with the first thing wrong."""
+    return read_answer(text, Proposal)
+
+
+def choice_of(table: Sequence[str]) -> type[BaseModel]:
+    """The schema of an answer that is one word of a table."""
+    return create_model("Choice", __config__=STRICT, choice=(Literal[tuple(table)], ...))
+
+
+def harmless(text: str) -> str:
+    """Text that holds no token of a model's own language (<|...|>), inside of JSON the same text."""
+    return text.replace("<|", "<\\u007c")
+
+
+def read_answer(text: str | bytes, schema: type[Answer]) -> Answer:
+    """An answer of this schema. Raises WriterError with the first thing wrong."""
     text = text.decode(errors="replace") if isinstance(text, bytes) else text
     text = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
     try:
-        return Proposal.model_validate_json(text)
+        return schema.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"]))[:60] or "top level"
-        raise WriterError(f"not a proposal: {where}: {first['msg'][:120]}") from None
+        raise WriterError(f"not a {schema.__name__.lower()}: {where}: {first['msg'][:120]}") from None

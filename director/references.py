@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from director.casting import without_names
 from director.story import Place, read_theme
 from mv.errors import InputError
 from mv.schema import LABELS, Brief, Reason, Section
@@ -59,7 +60,7 @@ def _split(text: str) -> tuple[str, str]:
     """Name and file; the name is empty where there is none, and where a file has an = in its own name."""
     before, equals, file = text.partition("=")
     name = " ".join(before.lower().split())
-    if not equals or (not _is_name(name) and Path(text).exists()):
+    if not equals or (not is_name(name) and Path(text).exists()):
         return "", text
     check_name(name)
     return name, file
@@ -67,12 +68,15 @@ def _split(text: str) -> tuple[str, str]:
 
 def check_name(name: str) -> None:
     """Raises InputError for what no picture can stand for."""
-    if not _is_name(name):
+    if not is_name(name):
         known = ", ".join([*WHOLE, *LABELS, *world.SCENES])
-        raise InputError(f"image: expected one of {known} before the =, a section also with its number, got {name!r}")
+        raise InputError(
+            f"image: expected one of {known} for what a picture stands for, a section also with its number, "
+            f"got {name!r}"
+        )
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
     return name in WHOLE or name in world.SCENES or _SECTION.fullmatch(name) is not None
 
 
@@ -90,7 +94,7 @@ def check_references(names: Sequence[str], sections: Sequence[Section]) -> None:
 def with_places(brief: Brief) -> Brief:
     """The brief whose theme also names the places that a picture stands for. Raises InputError where the theme keeps
     the film elsewhere."""
-    theme = read_theme(brief.theme)
+    theme = read_theme(without_names(brief.theme, brief.cast))
     places = [name for name in brief.references if name in world.SCENES and name not in theme.scenes]
     if places and theme.only:
         raise InputError(f"image: {places[0]}: the theme keeps the film in {', '.join(theme.scenes)} only")

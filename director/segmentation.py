@@ -32,6 +32,9 @@ from mv.timing import to_frame, to_seconds
 
 SHORTEST_SECONDS, SHORTEST_FRAMES = 0.8, 12
 LONGEST_SECONDS = 8.0
+LEAST_BARS = 0.5
+PHRASE_BARS, GOLDEN = 4, 0.618  # the golden ratio takes turns as evenly as a share allows
+BARS_SLACK = 1.05  # by how much bars played by hand may be longer and still count as LONGEST_SECONDS
 # A stretch longer than this with no beat in it is divided all the same, or one shot would have to hold minutes.
 BEATLESS_SECONDS = 24.0
 
@@ -233,7 +236,8 @@ def _candidates(
     kept_free = [m for m in free if m in forced or all(apart(m, other) for other in forced)]
     chosen = sorted({m.frame: m for m in (start, *kept_free, *forced, end)}.values(), key=lambda m: m.frame)
     times, beats = np.array([m.time for m in chosen]), np.array([m.beat for m in chosen])
-    bars, notes = _wanted_bars(analysis, sections, times, curves)
+    bars, notes = _wanted_bars(analysis, sections, times, curves, pace)
+    bars = _in_bounds(bars, _bar_seconds(analysis, times), LONGEST_SECONDS / pace)
     loudest = max(curves.values["onset"].max(initial=0.0), 1e-9)
     return _Candidates(
         times=times,
@@ -241,8 +245,8 @@ def _candidates(
         beats=beats,
         onsets=np.array([curves.peak("onset", time) / loudest for time in times]),
         ranks=_ranks(analysis, beats),
-        bars=bars / pace,
-        wanted=_wanted_frames(analysis, times, bars / pace, fps, shortest),
+        bars=bars,
+        wanted=_wanted_frames(analysis, times, bars, fps, shortest),
         positions=np.array([m.position for m in chosen]),
         forced={i: forced[m] for i, m in enumerate(chosen) if m in forced},
         notes=notes,
@@ -355,10 +359,10 @@ def _ranks(analysis: Analysis, beats: np.ndarray) -> list[str]:
 
 
 def _wanted_bars(
-    analysis: Analysis, sections: list[Section], times: np.ndarray, curves: Curves
+    analysis: Analysis, sections: list[Section], times: np.ndarray, curves: Curves, faster: float
 ) -> tuple[np.ndarray, list[str]]:
     """How many bars a shot that starts at each time should last: by its section's pace, the bar of its phrase, and the
-    build it lies in, half as often where few beats are hit; and what of this decided."""
+    build it lies in, half as often where few beats are hit; and what of this decided. faster: than the music asks."""
     begins = np.array([s.start for s in sections])
     starts, counts, per_bar = analysis.beat_position(begins), analysis.beat_position(times), beats_per_bar(analysis)
     # A section's first beat may lie up to half a beat before it.
@@ -366,7 +370,8 @@ def _wanted_bars(
     longer = _median_bar(analysis) - USUAL_BAR_SECONDS
     pace = np.clip(np.array(paces(sections)) + PACE_A_SECOND * longer, 0, 1)
     bar = np.maximum(bar_position(analysis, times) - np.round(bar_position(analysis, begins))[section], 0)
-    bars = np.array([bars_for(pace[k], b) for k, b in zip(section, bar)])
+    scale = _scale(bar, faster)
+    bars = np.array([many * bars_for(pace[k], b / many) for k, b, many in zip(section, bar, scale)])
     sparse = _is_sparse(analysis, times, curves, per_bar)
     bars = np.where(sparse, 2 * bars, bars)
     for event in analysis.events:
@@ -381,9 +386,19 @@ def _wanted_bars(
         bars = np.where((before >= 1) & (before < bars), before, bars)
         for limit, length in reversed(BARS_IN_BUILD):
             inside = (counts >= start - 0.5) & (left > 0.01) & (left <= limit + 0.01)
-            for i in np.flatnonzero(inside & (bars > length)):
-                bars[i], notes[i] = length, f"the build to {build.to} accelerates"
-    return bars, notes
+            for i in np.flatnonzero(inside & (bars > length * scale)):
+                bars[i], notes[i] = length * scale[i], f"the build to {build.to} accelerates"
+    return np.maximum(bars, LEAST_BARS), notes
+
+
+def _scale(bar: np.ndarray, pace: float) -> np.ndarray:
+    """(n,) how many times its usual length a shot lasts at this pace: a power of two, so that shots stay whole parts of
+    the music; between two of them some phrases take the one and some the other, as many as make the pace. bar: since
+    the section began."""
+    least = 2.0 ** math.floor(math.log2(1 / pace))
+    share = 2 * least * pace - 1  # of the time in the shorter shots, so that the rate of cuts is right
+    turn = np.floor(bar / PHRASE_BARS) * GOLDEN % 1
+    return np.where(turn < share, least, 2 * least)
 
 
 def _is_sparse(analysis: Analysis, times: np.ndarray, curves: Curves, per_bar: int) -> np.ndarray:
@@ -414,15 +429,29 @@ def _builds(analysis: Analysis, sections: list[Section], curves: Curves) -> list
     return builds
 
 
-def _wanted_frames(analysis: Analysis, times: np.ndarray, bars: np.ndarray, fps: Fraction, shortest: int) -> np.ndarray:
-    """The wanted bars in frames, at the tempo played around each time."""
+def _bar_seconds(analysis: Analysis, times: np.ndarray) -> np.ndarray:
+    """(n,) length of a bar at the tempo played around each time; LONGEST_SECONDS where there are not two beats."""
     beats = np.asarray(analysis.beats)
     if len(beats) < 2:
-        return np.full(len(times), LONGEST_SECONDS * float(fps))
+        return np.full(len(times), LONGEST_SECONDS)
     at = np.searchsorted(beats, times)
     left, right = np.clip(at - 4, 0, len(beats) - 2), np.clip(at + 4, 1, len(beats) - 1)
-    bar_seconds = beats_per_bar(analysis) * (beats[right] - beats[left]) / (right - left)
-    return np.clip(bars * bar_seconds * float(fps), shortest, LONGEST_SECONDS * float(fps))
+    return beats_per_bar(analysis) * (beats[right] - beats[left]) / (right - left)
+
+
+def _in_bounds(bars: np.ndarray, bar_seconds: np.ndarray, longest: float) -> np.ndarray:
+    """(n,) the wanted bars, halved where so many would last longer than `longest` seconds, doubled where they would be
+    too short to be seen: half as many slow bars make a phrase, one and a half make none."""
+    halvings = np.ceil(np.log2(np.maximum(bars * bar_seconds / (BARS_SLACK * longest), 1)))
+    doublings = np.ceil(np.log2(np.maximum(SHORTEST_SECONDS / (BARS_SLACK * bars * bar_seconds), 1)))
+    return bars * 2 ** (doublings - halvings)
+
+
+def _wanted_frames(analysis: Analysis, times: np.ndarray, bars: np.ndarray, fps: Fraction, shortest: int) -> np.ndarray:
+    """The wanted bars in frames, at the tempo played around each time."""
+    if len(analysis.beats) < 2:
+        return np.full(len(times), LONGEST_SECONDS * float(fps))
+    return np.maximum(bars * _bar_seconds(analysis, times) * float(fps), shortest)
 
 
 def _cut_prices(candidates: _Candidates) -> np.ndarray:
@@ -483,7 +512,7 @@ def _ranges(
                 beat=beat if beat >= 0 else None,
                 section=section,
                 position=ranges[-1].position + 1 if same else 0,
-                evidence=_evidence(analysis, sections, candidates, this),
+                evidence=_evidence(analysis, candidates, this, following),
             )
         )
     return ranges
@@ -495,7 +524,7 @@ def _section_of(start: int, end: int, starts: np.ndarray) -> int:
     return int((np.minimum(end, ends) - np.maximum(start, starts)).argmax())
 
 
-def _evidence(analysis: Analysis, sections: list[Section], candidates: _Candidates, i: int) -> str:
+def _evidence(analysis: Analysis, candidates: _Candidates, i: int, following: int) -> str:
     if i == 0:
         return "the film starts with the song"
     time, rank = candidates.times[i], candidates.ranks[i]
@@ -510,8 +539,15 @@ def _evidence(analysis: Analysis, sections: list[Section], candidates: _Candidat
         words += f"; {candidates.forced[i]}"
     if candidates.notes[i]:
         words += f"; {candidates.notes[i]}"
-    bars = f"{candidates.bars[i]:.2g} bar{'s' if candidates.bars[i] > 1 else ''}"
-    return f"{words}; to last {bars}" if analysis.beats else words
+    return f"{words}; {_length(analysis, candidates, i, following)}" if analysis.beats else words
+
+
+def _length(analysis: Analysis, candidates: _Candidates, i: int, following: int) -> str:
+    """How long a shot is, and how long its pace asks for where that is another length."""
+    bars = (candidates.positions[following] - candidates.positions[i]) / beats_per_bar(analysis)
+    told = f"{bars:.2g} bar{'s' if bars > 1.05 else ''} long"
+    asked = candidates.bars[i]
+    return told if abs(math.log2(max(bars, 0.01) / asked)) < 0.3 else f"{told}, the pace asks for {asked:.2g}"
 
 
 def _name_of_beat(analysis: Analysis, beat: int, rank: str) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from director import vocabulary as words
+from director.casting import Performer
 from director.references import Light
-from director.story import Casting, Theme
+from director.story import Theme
 from mv.schema import CameraMove, MoveKind, Reason, Section, ShotSize, Transition
 from mv.world.vocabulary import Directions
 
@@ -14,12 +15,14 @@ from mv.world.vocabulary import Directions
 class Heard:
     """The music of one shot.
 
-    seconds: its length; energy, voice 0..1: means over it; beats: how many fall in it; returns: how often this chorus
-    or drop has been before; position: which shot of its section this is, from 0; pace 0..1 of the section; sung:
-    whether the section is; bars: since this part began; opens, closes: whether it is the film's first or last shot.
+    label, role: of its section; seconds: its length; energy, voice 0..1: means over it; beats: how many fall in it;
+    returns: how often this chorus or drop has been before; position: which shot of its section this is, from 0; pace
+    0..1 of the section; sung: whether the section is; bars: since this part began; opens, closes: whether it is the
+    film's first or last shot.
     """
 
     label: str
+    role: str
     seconds: float
     energy: float
     voice: float
@@ -49,12 +52,12 @@ class Heard:
 
 @dataclass(frozen=True)
 class Film:
-    """What holds for all shots: the user's words, the style, the performer, width / height, the seed, the song's
-    sections, the light of the reference images."""
+    """What holds for all shots: the user's words, the style, the performers, the lead first, width / height, the seed,
+    the song's sections, the light of the reference images."""
 
     theme: Theme
     style: words.Style
-    casting: Casting
+    performers: Sequence[Performer]
     aspect: float
     seed: int
     sections: Sequence[Section]

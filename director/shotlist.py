@@ -17,11 +17,12 @@ from mv.world.vocabulary import ACTIONS, EMPTY, SCENES, TIMES, describe, underst
 
 WIDTH = 110  # characters a line of the text page
 # What a page tells only where it is other than before: decisions whose reason holds until then ...
-TOLD_ONCE = ("theme", "scene", "light", "cast")
-# ... and those whose choice does, by its first word, however its numbers run. A plain cut has its line already.
+TOLD_ONCE = ("theme", "scene", "light", "cast", "performer")
+# ... and those whose choice does, by its first word, however its numbers run.
 SAME_CHOICE = ("action", "lens", "beat")
-PLAIN = ("transition", "cut")
+TOLD_ELSEWHERE = (("transition", "cut"), ("transition", "cut, match cut"))  # by the lines of the boundary and the size
 OF_THE_SECTION = "scene"  # each reason of this kind is told once a section: a film goes to and fro between places
+OF_THE_FILM = ("cast", "performer")  # and of these kinds once a film, whoever comes and goes
 HEADINGS = {"boundary": "cut"}  # a decision's word on the page, where it is another one
 
 
@@ -110,6 +111,7 @@ def _summary(timeline: Timeline, analysis: Analysis) -> list[str]:
     brief = timeline.brief
     asked = [f"theme {brief.theme!r}"] if brief.theme else []
     asked += [f"style {brief.style}"] if brief.style else []
+    asked += [f"cast {' and '.join(one.name for one in brief.cast)}"] if brief.cast else []
     pictures = {"the film": brief.image, **brief.references}
     asked += [f"{Path(file).name} for {name}" for name, file in pictures.items() if file]
     moves = Counter(move_family(shot.camera.kind) for shot in timeline.shots)
@@ -133,7 +135,13 @@ def _picture(shot: Shot) -> str:
     if describe(read) != shot.prompt:
         return shot.prompt  # not the director's words
     place = f"{SCENES[read.scene]} {TIMES[read.time]}, {read.palette} light"
-    return f"{place}, {ACTIONS[read.action] if read.action else EMPTY}"
+    who = f"{name} " if (name := _name(shot)) else ""
+    return f"{place}, {who}{ACTIONS[read.action]}" if read.action else f"{place}, {EMPTY}"
+
+
+def _name(shot: Shot) -> str:
+    """Of the performer, where the brief gives one: "Mira: fair skin, ..." is who the director cast."""
+    return next((r.choice.partition(":")[0] for r in shot.reasons if r.decision == "cast" and ":" in r.choice), "")
 
 
 def _by_section(timeline: Timeline, analysis: Analysis) -> Iterator[tuple[str, list[Shot]]]:
@@ -149,9 +157,9 @@ def _news(shot: Shot, told: dict[str, set[str]]) -> list[Reason]:
         once, known = reason.decision in TOLD_ONCE, told.setdefault(reason.decision, set())
         text = f"{reason.choice}: {reason.evidence}" if once else reason.choice.partition(" ")[0]
         again = (once or reason.decision in SAME_CHOICE) and text in known
-        if not again and (reason.decision, reason.choice) != PLAIN:
+        if not again and (reason.decision, reason.choice) not in TOLD_ELSEWHERE:
             news.append(reason)
-        told[reason.decision] = known | {text} if reason.decision == OF_THE_SECTION else {text}
+        told[reason.decision] = known | {text} if reason.decision in (OF_THE_SECTION, *OF_THE_FILM) else {text}
     return news
 
 

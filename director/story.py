@@ -1,6 +1,5 @@
-"""The whole before the shots: what the theme says, where each section plays and in which light, who performs."""
+"""The whole before the shots: what the theme says, where each section plays and in which light."""
 
-import random
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -10,9 +9,9 @@ from director.lots import in_order, ranked
 from director.proposals import Idea
 from director.segmentation import section_names
 from mv.errors import InputError
-from mv.schema import Brief, Mood, Reason, Section
+from mv.schema import Mood, Reason, Section
 from mv.world import vocabulary as world
-from mv.world.vocabulary import Directions, Look, PersonReading
+from mv.world.vocabulary import Directions, Look
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,6 @@ class Place:
         """The same light in another scene."""
         first = Reason(decision="scene", choice=scene, evidence=why)
         return replace(self, scene=scene, reasons=(first, *self.reasons[1:]))
-
-
-@dataclass(frozen=True)
-class Casting:
-    look: Look
-    reason: Reason
 
 
 # ---------------------------------------------------------------- what the theme says
@@ -340,7 +333,7 @@ def _place_reasons(
         part += f"; its music is that of {names[section.repeat_of]}"
     light = [f"the theme names the {name}" for name in ("time", "palette") if name in theme.said]
     if len(light) < 2:
-        felt = f"{role} light of {mood_words(mood)}"
+        felt = f"{words.LIGHT_OF_ROLE.get(role, f'the light of {role}')} in {mood_words(mood)}"
         light.append(_why_idea(idea) if idea else felt)
     return (
         Reason(decision="scene", choice=place.scene, evidence=f"{part}; {why}"),
@@ -362,41 +355,3 @@ def mood_words(mood: Mood) -> str:
 
 def _why_idea(idea: Idea) -> str:
     return f"the writer proposes it for a {idea.mood} part"
-
-
-# ---------------------------------------------------------------- who performs
-
-
-def cast(brief: Brief, theme: Theme, person: PersonReading | None = None, duration: float = 0.0) -> Casting:
-    """The performer: brief.cast; else what the theme says of the look, then the reference image, then lots by seed.
-
-    duration: seconds of the song; it joins the seed, so that another song has another singer.
-    """
-    tables = {"skin": world.SKINS, "hair_style": world.HAIR_STYLES, "hair_color": world.HAIR_COLORS,
-              "outfit": world.OUTFITS, "outfit_color": world.OUTFIT_COLORS}  # fmt: skip
-    if brief.cast is not None:
-        given = {name: getattr(brief.cast, name) for name in tables}
-        for name, value in given.items():
-            if value not in tables[name]:
-                known = ", ".join(tables[name])
-                raise InputError(f"cast: {name.replace('_', ' ')}: expected one of {known}, got {value!r}")
-        return _casting(Look(**given), f"the brief casts {brief.cast.name}")
-    rng = random.Random(f"{brief.seed}/{round(1000 * duration)}/cast")
-    drawn = {name: rng.choice(list(table)) for name, table in tables.items()}
-    said = {name: getattr(theme.directions.look, name) for name in tables if name in theme.said}
-    seen = {name: trait for name, trait in person.told.items() if name not in said} if person else {}
-    evidence = [f"the theme says {', '.join(name.replace('_', ' ') for name in said)}"] if said else []
-    if person:
-        measured = [f"{name.replace('_', ' ')} {trait.value} ({trait.evidence})" for name, trait in seen.items()]
-        evidence.append(f"from the reference image: {', '.join(measured) or person.evidence}")
-    left = [name.replace("_", " ") for name in tables if name not in said and name not in seen]
-    if left:
-        which = f": {', '.join(left)}" if len(left) < len(tables) else ""
-        evidence.append(f"drawn for this song with seed {brief.seed}{which}")
-    look = Look(**{**drawn, **{name: trait.value for name, trait in seen.items()}, **said})
-    return _casting(look, "; ".join(evidence))
-
-
-def _casting(look: Look, evidence: str) -> Casting:
-    choice = f"{look.skin} skin, {look.hair_style} {look.hair_color} hair, {look.outfit_color} {look.outfit}"
-    return Casting(look, Reason(decision="cast", choice=choice, evidence=evidence))

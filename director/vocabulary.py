@@ -240,6 +240,13 @@ CROWD_ACTIONS, CROWD_LABELS = ("cheering",), ("chorus", "drop")  # acts that are
 # third.
 ACT_CHANGE, ACT_TURNS = 2, (0, 1, 0, 2)
 ORDINALS = ("first", "second", "third")
+
+
+def ordinal(number: int) -> str:
+    """first, second, third, 4th ... of 1, 2, 3, 4 ..."""
+    return ORDINALS[number - 1] if number <= len(ORDINALS) else f"{number}th"
+
+
 # Every so many shots of an instrumental verse or bridge the film looks away: at a landscape with nobody in it.
 INSERT_EVERY = 4
 INSERT_LABELS = ("intro", "verse", "bridge", "break", "outro")
@@ -321,7 +328,9 @@ ROLE_MEANINGS = {
     "drop": "leaves the real places",
     "away": "goes away from home",
 }
+LIGHT_OF_ROLE = {"home": "the light at home", "away": "the light away from home", "chorus": "the light of the chorus"}
 VERSE_ROLES = ("home", "verse 2", "verse 3")
+ROLES_OF_OTHERS = ("verse 2", "away", "verse 3")  # parts that are sung by others than the lead where there are others
 CLOCK = ("day", "sunset", "night")  # how time goes on in a story ...
 HOURS_LATER = {"verse 2": 1, "verse 3": 2, "away": 2}  # ... and how far it has come in these parts
 

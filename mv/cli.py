@@ -82,6 +82,14 @@ Image = Annotated[
         "again with what it stands for: cast=, light=, a section (chorus=, 'chorus 2='), a place (ocean=).",
     ),
 ]
+Cast = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME: LOOKS",
+        help='Who performs: --cast "Mira: long red hair, green dress"; skin, hair and clothes. Comes again for each '
+        "further performer, the lead first. A name may stand in moments: <Mira dancing& start>@1:02.",
+    ),
+]
 Lyrics = Annotated[
     Path | None, typer.Option(help="The words of the song: LRC or SRT with times, or plain text; UTF-8.")
 ]
@@ -109,7 +117,8 @@ Writer = Annotated[
         metavar="URL|FOLDER|NAME",
         help="A language model that proposes places: an OpenAI-compatible address such as "
         "http://127.0.0.1:11434/v1#MODEL (its key in $MV_WRITER_KEY), or a transformers model, by its folder or its "
-        "name on the hub; Qwen2.5-Omni hears the song. Without an answer the plan is the rules' own.",
+        "name on the hub; Qwen2.5-Omni hears the song. With --retakes it also says what to change in a bad shot. "
+        "Without an answer the rules decide.",
     ),
 ]
 Retakes = Annotated[
@@ -133,6 +142,7 @@ def make(
     ] = None,
     theme: Theme = "",
     image: Image = None,
+    cast: Cast = None,
     lyrics: Lyrics = None,
     aspect: Aspect = "16:9",
     fps: Fps = "24",
@@ -153,7 +163,7 @@ def make(
     from mv.make import make_film
 
     start = time.monotonic()
-    wishes = _wishes(theme, image, lyrics, aspect, fps, size, seed, style, pace, writer)
+    wishes = _wishes(theme, image, cast, lyrics, aspect, fps, size, seed, style, pace, writer)
     output = output or Path("films") / f"{song.stem}.mp4"
     with _progress() as on_step:
         film = make_film(
@@ -212,6 +222,7 @@ def plan(
     ] = "text",
     theme: Theme = "",
     image: Image = None,
+    cast: Cast = None,
     lyrics: Lyrics = None,
     aspect: Aspect = "16:9",
     fps: Fps = "24",
@@ -229,7 +240,7 @@ def plan(
         raise InputError("plan: expected -o FILE to write the plan to, or --explain to print it")
     if format not in FORMATS:
         raise InputError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
-    wishes = _wishes(theme, image, lyrics, aspect, fps, size, seed, style, pace, writer)
+    wishes = _wishes(theme, image, cast, lyrics, aspect, fps, size, seed, style, pace, writer)
     with _progress() as on_step:
         timeline = plan_film(song, on_step=on_step, **wishes)
     if output is not None:
@@ -254,6 +265,7 @@ def render(
     model: Model = "mv-mini",
     steps: Steps = None,
     retakes: Retakes = 0,
+    writer: Writer = None,
     fresh: Fresh = False,
     executor: Annotated[
         str, typer.Option(help="Where shots are drawn: local, or ray: on all devices of this machine or a cluster.")
@@ -266,7 +278,7 @@ def render(
 
     Only shots that changed since the last time are rendered again.
     """
-    _render(plan, output, model, steps, fresh, retakes, executor, address)
+    _render(plan, output, model, steps, fresh, retakes, writer, executor, address)
 
 
 @app.command()
@@ -366,7 +378,12 @@ def studio(
     ] = None,
     listen: Annotated[bool, typer.Option("--listen", help="On every network interface; needs --auth.")] = False,
     share: Annotated[bool, typer.Option("--share", help="Through a public address of gradio's; needs --auth.")] = False,
-    auth: Annotated[str | None, typer.Option(help="USER:PASSWORD that the page asks for.")] = None,
+    auth: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="USER:PASSWORD", help="The page asks for it. Several times: each user has projects of their own."
+        ),
+    ] = None,
     port: Annotated[
         int | None,
         typer.Option(min=1, max=65535, help="Port of the page. [dim]default: the first free from 7860[/dim]"),
@@ -393,6 +410,7 @@ def _render(
     steps: int | None,
     fresh: bool,
     retakes: int,
+    writer: str | None = None,
     executor: str = "local",
     address: str | None = None,
 ) -> None:
@@ -405,7 +423,9 @@ def _render(
     check_output(output, timeline.song)
     renderer = _where_to_render(executor, address, model, steps)
     with lock(Path(timeline.analysis).parent, "render"), _progress() as on_step:
-        timeline = generate(timeline, renderer, fresh=fresh, retakes=retakes, on_progress=stage_progress(on_step))
+        timeline = generate(
+            timeline, renderer, fresh=fresh, retakes=retakes, writer=writer, on_progress=stage_progress(on_step)
+        )
         film = assemble(timeline, output, lambda share: on_step(Step("assemble", share)))
     _say_film(film, start)
 
@@ -425,7 +445,7 @@ def _where_to_render(executor: str, address: str | None, model: str, steps: int 
     return ray_executor(partial(load_model, model, steps), address)
 
 
-def _wishes(theme, images, lyrics, aspect, fps, size, seed, style, pace, writer) -> dict:
+def _wishes(theme, images, cast, lyrics, aspect, fps, size, seed, style, pace, writer) -> dict:
     from director.references import parse_references
 
     picture, references = parse_references(images or [])
@@ -435,8 +455,8 @@ def _wishes(theme, images, lyrics, aspect, fps, size, seed, style, pace, writer)
         seed = secrets.randbelow(2**32)
         Console(stderr=True).print(f"seed {seed}", highlight=False)
     return {
-        "theme": theme, "image": picture, "references": references, "lyrics": lyrics, "aspect": aspect, "fps": fps,
-        "size": size, "seed": seed, "style": style, "pace": pace, "writer": writer,
+        "theme": theme, "image": picture, "references": references, "cast": "\n".join(cast or []), "lyrics": lyrics,
+        "aspect": aspect, "fps": fps, "size": size, "seed": seed, "style": style, "pace": pace, "writer": writer,
     }  # fmt: skip
 
 

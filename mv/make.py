@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from mv import assembly, generation
-from mv.errors import AudioError, InputError
+from mv.devices import turn
+from mv.errors import AudioError, Cancelled, InputError
 from mv.generation import Conditions, Executor, Ledger, Progress, Renderer
 from mv.projects import lock, sweep
 from mv.schema import Analysis, Brief, Take, Timeline, dump_compact
@@ -84,7 +85,13 @@ def make_film(
         _keep_edited(project_plan)
         save_plan(plan, project_plan)
         plan = generate(
-            plan, renderer, fresh=fresh, retakes=retakes, on_progress=stage_progress(on_step), cancelled=cancelled
+            plan,
+            renderer,
+            fresh=fresh,
+            retakes=retakes,
+            writer=wishes.get("writer"),
+            on_progress=stage_progress(on_step),
+            cancelled=cancelled,
         )
         save_plan(plan, project_plan.with_name("rendered.json"))
         return assemble(plan, output, on_progress=lambda share: on_step(Step("assemble", share)), cancelled=cancelled)
@@ -118,6 +125,7 @@ def direct(
     theme: str = "",
     image: str | Path | None = None,
     references: Mapping[str, str | Path] | None = None,
+    cast: str = "",
     lyrics: str | Path | None = None,
     aspect: str = "16:9",
     fps: str | int | Fraction = 24,
@@ -131,19 +139,21 @@ def direct(
 
     theme: what it should look like, in words. image: its dominant colour becomes the light, and the look of a person in
     it the performer's, where the theme names none. references: more pictures by what they stand for: cast, light, a
-    section such as "chorus 2", or a place; see director.references.
+    section such as "chorus 2", or a place; see director.references. cast: who performs, a line each, such as "Mira:
+    long red hair, green dress"; see director.casting.
     lyrics: LRC, or plain text. aspect: 16:9, 9:16 or 1:1. size: a key of SIZES. style: a key of director.vocabulary's
     STYLES. pace: 0.5 to 2, how fast to cut. writer: address, folder or hub name of a language model that proposes
     places, one that hears the song among them; see director.llm.open_writer. Raises InputError, OutputError.
     """
     import director
+    from director.casting import parse_cast
     from director.llm import open_writer
 
     width, height = picture_size(size, aspect)
     fps = parse_fps(fps)
     lines = _read_words(lyrics, analysis.duration)
     brief = Brief(theme=theme, image=_text(image), lyrics=_text(lyrics), seed=_check_seed(seed))
-    brief = brief.model_copy(update={"style": style, "pace": _check_pace(pace)})
+    brief = brief.model_copy(update={"style": style, "pace": _check_pace(pace), "cast": parse_cast(cast)})
     brief = brief.model_copy(update={"references": {name: str(file) for name, file in (references or {}).items()}})
     person, lights = _read_pictures(brief)
     project = project_folder(song)
@@ -184,6 +194,7 @@ def generate(
     *,
     fresh: bool = False,
     retakes: int = 0,
+    writer: str | None = None,
     only: Collection[str] | None = None,
     kept: Mapping[str, Take] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -194,10 +205,15 @@ def generate(
 
     model: a name `python -m mv models` lists, "animatic", any Renderer, or an Executor. steps: denoising steps; None:
     the model's own number. retakes: finished shots are looked at, and those that measure badly planned and rendered
-    again up to so many times (0 to 8); what was seen stands in retakes.log. only: ids of the shots to render; None:
-    all. kept: shot id → the take that stands for it, which is not rendered. ledger: told about every shot asked for.
+    again up to so many times (0 to 8); what was seen and done stands in retakes.log. writer: a language model, as for
+    `direct`, that says what to change in a bad shot. only: ids of the shots to render; None: all. kept: shot id → the
+    take that stands for it, which is not rendered. ledger: told about every shot asked for.
     """
+    from director.llm import check_writer, open_writer
+
     check_retakes(retakes)
+    if writer:
+        check_writer(writer)
     if retakes and (only is not None or kept):
         raise InputError(f"retakes: expected 0 together with only or kept, got {retakes}; retakes look at all shots")
     renderer, heard = load_model(model, steps), read_analysis(plan)
@@ -222,8 +238,33 @@ def generate(
         return plan
     from mv.retakes import shoot_again
 
-    steps = getattr(renderer, "num_inference_steps", 1)
-    return shoot_again(plan, render, lambda plan, i: conditions(plan, i, heard), takes_dir(plan), retakes, steps)
+    return shoot_again(
+        plan,
+        heard,
+        render,
+        lambda plan, i: conditions(plan, i, heard),
+        takes_dir(plan),
+        retakes,
+        steps=getattr(renderer, "num_inference_steps", 1),
+        draw=_single_pictures(renderer, cancelled),
+        adviser=open_writer(writer, _ear(plan.song)) if writer else None,
+    )
+
+
+def _single_pictures(renderer: Renderer | Executor, cancelled: Callable[[], bool]):
+    """Conditions → frames, drawn at once when the device is free; None for an executor, which draws takes."""
+    if isinstance(renderer, Executor):
+        return None
+
+    def wait(holder: str) -> None:
+        if cancelled():
+            raise Cancelled("stopped; the shots that were finished are kept")
+
+    def draw(one: Conditions) -> np.ndarray:
+        with turn(wait):
+            return renderer.render(one, cancelled=cancelled)
+
+    return draw
 
 
 def assemble(
@@ -287,9 +328,10 @@ def takes_dir(plan: Timeline) -> Path:
 
 
 def _other_takes(plan: Timeline) -> list[Path]:
-    """The takes of all other projects."""
-    own = takes_dir(plan).absolute()
-    return sorted(folder for folder in projects_home().glob("*/takes") if folder != own)
+    """The takes of all other projects; of a user's own, where the studio keeps users apart."""
+    own, home = takes_dir(plan).absolute(), projects_home()
+    home = own.parents[1] if own.is_relative_to(home) else home
+    return sorted(folder for folder in home.glob("*/takes") if folder != own)
 
 
 def read_analysis(plan: Timeline) -> Analysis:
@@ -313,6 +355,7 @@ def check_wishes(
     *,
     image=None,
     references=None,
+    cast="",
     lyrics=None,
     aspect="16:9",
     fps=24,
@@ -324,6 +367,7 @@ def check_wishes(
     writer=None,
 ) -> None:
     """Raise InputError for what `direct` would refuse, before minutes of listening."""
+    from director.casting import parse_cast
     from director.llm import check_writer
     from director.moments import split_theme
     from director.references import check_name, with_places
@@ -337,6 +381,7 @@ def check_wishes(
     if writer:
         check_writer(writer)
     brief = Brief(theme=theme, image=_text(image), references={k: str(v) for k, v in (references or {}).items()})
+    brief = brief.model_copy(update={"cast": parse_cast(cast)})
     for name in brief.references:
         check_name(name)
     with_places(brief.model_copy(update={"theme": split_theme(theme)[0]}))
@@ -404,10 +449,12 @@ def projects_home() -> Path:
 
 
 def project_folder(song: str | Path) -> Path:
-    """projects/<song>-<hash of its content>; nothing is made. Raises AudioError where the song cannot be read."""
-    song = Path(song)
+    """projects/<song>-<hash of its content>, or where the song lies in such a folder already; nothing is made. Raises
+    AudioError where the song cannot be read."""
+    song = Path(song).absolute()
     name = re.sub(r"[^\w.-]+", "-", song.stem).strip("-.")[:60] or "song"
-    return projects_home() / f"{name}-{_hash(song)[:8]}"
+    folder = projects_home() / f"{name}-{_hash(song)[:8]}"
+    return song.parent if song.parent.name == folder.name else folder
 
 
 def _hash(song: Path) -> str:

@@ -1,4 +1,4 @@
-"""Look at the finished takes and shoot the bad ones again: director/agent.py with the measures of mv/measure.
+"""Look at the finished takes and shoot the bad ones again: director/agent.py with tools that draw and measure.
 
 Measured beside the stage world, which knows what each picture should be: does the camera go where it was sent, are the
 windows joined without a jump, is the performer the one that was cast, is the picture sharp. It takes seconds a shot.
@@ -8,15 +8,17 @@ for then the model can do better. What a model never does well is not asked of i
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from director.agent import Goal, perfect
+from director.proposals import Writer
+from director.toolbox import toolbox
 from mv.camera import CameraPath
 from mv.generation import Conditions, chosen_take
-from mv.schema import AUDIO_FEATURES, MoveKind, Take, Timeline, write_atomically
+from mv.schema import AUDIO_FEATURES, Analysis, MoveKind, Take, Timeline, write_atomically
 from mv.video import FrameReader
 from mv.world.vocabulary import Directions, describe, understand
 
@@ -53,16 +55,20 @@ SAME_WAY = {"push-in": "dolly", "dolly-zoom": "dolly"}  # moves measured as anot
 
 def shoot_again(
     plan: Timeline,
+    analysis: Analysis,
     render: Callable[[Timeline], Timeline],
     conditions: Callable[[Timeline, int], Conditions],
     takes_dir: Path,
     retakes: int,
     steps: int,
+    draw: Callable[[Conditions], np.ndarray] | None = None,
+    adviser: Writer | None = None,
 ) -> Timeline:
     """The plan with the best take of every shot; writes what was seen and done to retakes.log beside the takes' folder.
 
     render: gives every shot a take. retakes: 0 to 8 new plans of each bad shot. steps: of the renderer, which decide
-    where its windows meet.
+    where its windows meet. draw: conditions → frames, for single pictures; None where there is nothing to draw them
+    with at once. adviser: see director.agent.perfect.
     """
     known: dict[str, dict[str, float]] = {}
 
@@ -77,12 +83,21 @@ def shoot_again(
             shots[i] = shot.model_copy(update={"takes": [seen if t.key == seen.key else t for t in shot.takes]})
         return timeline.model_copy(update={"shots": shots})
 
-    plan = shoot_and_look(plan)
-    goals = goals_among([chosen_take(shot).measurements for shot in plan.shots])
-    plan, memory = perfect(plan, shoot_and_look, goals, retakes)
-    lines = [f"limit for {len(plan.shots)} shots: {goal.name} {goal}" for goal in goals] + memory.log
-    write_atomically(takes_dir.with_name("retakes.log"), ("\n".join(lines) + "\n").encode())
+    def draw_and_look(timeline: Timeline, index: int) -> dict[str, float]:
+        middle = middle_of(conditions(timeline, index))
+        return look_at_picture(draw(middle), middle)
+
+    tools = toolbox(analysis, shoot_and_look, draw_and_look if draw else None)
+    plan, memory = perfect(plan, analysis, tools, goals_among, retakes, adviser)
+    write_atomically(takes_dir.with_name("retakes.log"), ("\n".join(memory.log) + "\n").encode())
     return plan
+
+
+def middle_of(conditions: Conditions) -> Conditions:
+    """Those of the one picture in the middle of a take."""
+    middle = slice(conditions.num_frames // 2, conditions.num_frames // 2 + 1)
+    path = CameraPath(conditions.path.extrinsics[middle], conditions.path.intrinsics[middle])
+    return replace(conditions, path=path, audio=conditions.audio[middle])
 
 
 def goals_among(measured: Sequence[Mapping[str, float]]) -> list[Goal]:
@@ -125,20 +140,48 @@ def look(frames: np.ndarray, conditions: Conditions, kind: MoveKind, steps: int)
     frames (f, h, w, 3) uint8. A prompt that is not in the director's words has no teacher: only its seams are judged.
     """
     from mv.measure.continuity import seam_jump, window_seams
-    from mv.measure.sharpness import edge_energy
     from mv.world.render import draw
 
     onset, voice = (conditions.audio[:, AUDIO_FEATURES.index(name)] for name in ("onset", "voice"))
     found = {SEAM: seam_jump(frames, window_seams(len(frames), steps, onset + voice))}
-    directions = understand(conditions.prompt).directions
-    if describe(directions) == conditions.prompt:
+    directions = _in_the_directors_words(conditions.prompt)
+    if directions is not None:
         path = CameraPath(conditions.path.extrinsics[:LOOK_FRAMES], conditions.path.intrinsics[:LOOK_FRAMES])
         audio, first = conditions.audio[:LOOK_FRAMES], smaller(frames[:LOOK_FRAMES])
         truth = draw(directions, path, audio, first.shape[2], first.shape[1])
-        found[SHARPNESS] = edge_energy(first) / max(edge_energy(truth), 1e-6)
+        found[SHARPNESS] = sharpness(first, truth)
         found[CAMERA] = camera_error(str(kind).split()[0], first, truth, directions, path, audio)
         found[CAST] = cast_right(first, directions, path, audio)
+    return _numbers(found)
+
+
+def look_at_picture(frames: np.ndarray, conditions: Conditions) -> dict[str, float]:
+    """The measurements of one picture, frames (1, h, w, 3) uint8: sharpness and cast, where they can be told."""
+    from mv.world.render import draw
+
+    directions = _in_the_directors_words(conditions.prompt)
+    if directions is None:
+        return {}
+    picture = smaller(frames)
+    truth = draw(directions, conditions.path, conditions.audio, picture.shape[2], picture.shape[1])
+    cast = cast_right(picture, directions, conditions.path, conditions.audio)
+    return _numbers({SHARPNESS: sharpness(picture, truth), CAST: cast})
+
+
+def _in_the_directors_words(prompt: str) -> Directions | None:
+    directions = understand(prompt).directions
+    return directions if describe(directions) == prompt else None
+
+
+def _numbers(found: Mapping[str, float | None]) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in found.items() if value is not None and np.isfinite(value)}
+
+
+def sharpness(frames: np.ndarray, truth: np.ndarray) -> float:
+    """Edges of a picture as a share of the stage world's, both (f, h, w, 3) uint8."""
+    from mv.measure.sharpness import edge_energy
+
+    return edge_energy(frames) / max(edge_energy(truth), 1e-6)
 
 
 def smaller(frames: np.ndarray) -> np.ndarray:

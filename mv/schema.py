@@ -23,6 +23,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -438,14 +439,10 @@ class Shot(Document):
 
 
 class Cast(Document):
-    """A performer: keys of the tables in mv/world/vocabulary.py."""
+    """A performer of the brief: looks in the user's words, see director/casting.py."""
 
-    name: str = "performer"
-    skin: str = "tan"
-    hair_style: str = "short"
-    hair_color: str = "black"
-    outfit: str = "shirt"
-    outfit_color: str = "white"
+    name: str
+    looks: str
 
 
 class Brief(Document):
@@ -455,11 +452,16 @@ class Brief(Document):
     style: str = Field("", description="a key of STYLES in director/vocabulary.py; empty: the music alone decides")
     image: str | None = Field(None, description="the reference image of the whole film")
     references: dict[str, str] = Field({}, description="others by what they stand for, see director/references.py")
-    cast: Cast | None = Field(None, description="None: the director casts")
+    cast: list[Cast] = Field([], description="the first one is the lead; nobody: the director casts")
     lyrics: str | None = Field(None, description="path of a lyrics file")
     moments: str = Field("", description="must-have moments, see director/moments.py; the theme may hold some too")
     pace: float = Field(1.0, ge=0.5, le=2, description="how fast to cut: at 2 shots are half as long")
     seed: int = Field(0, ge=0, lt=2**32)
+
+    @field_validator("cast", mode="before")
+    @classmethod
+    def _nobody(cls, cast: object) -> object:
+        return [] if cast is None else cast  # as older plans say it
 
 
 class Timeline(Document):

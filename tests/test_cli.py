@@ -242,11 +242,36 @@ def test_a_film_whose_shots_are_looked_at_tells_what_was_seen(click_song, home, 
     run("make", click_song, "-o", "f.mp4", "--model", "animatic", "--size", "draft", "--retakes", 1)
     (log,) = home.glob("*/retakes.log")
     lines = log.read_text().splitlines()
-    assert lines[0] == "limit for 2 shots: camera error at most 0.75"
-    assert "s001, take 1: sharpness 0.1, at least 0.35" in lines
+    assert "goal: camera error at most 0.75" in lines
+    assert any(line.startswith("s001, take 1: sharpness 0.1, at least 0.35; ") for line in lines)
     assert any(line.startswith("s001: planned again with another seed") for line in lines)
     assert "retakes: expected 0 to 8, got 9" in refused("make", click_song, "-o", "f.mp4", "--retakes", 9)
     assert Path("f.mp4").exists()
+
+
+def test_a_writer_says_what_to_change_in_a_bad_shot(click_song, home, monkeypatch):
+    from test_director_llm import choice, completion, serving
+
+    monkeypatch.setattr("mv.retakes.look", lambda *seen: {"sharpness": 0.1})
+    with serving(completion('{"parts": []}'), choice("size")) as (address, asked):
+        wishes = ["--model", "animatic", "--size", "draft", "--retakes", 1, "--writer", f"{address}#tiny"]
+        run("make", click_song, "-o", "f.mp4", *wishes)
+    (log,) = home.glob("*/retakes.log")
+    assert "s001: tiny at 127.0.0.1 chooses edit (size)" in log.read_text().splitlines() and len(asked) > 1
+    (plan,) = home.glob("*/plan.json")
+    assert "writer: expected an address" in refused("render", plan, "-o", "g.mp4", "--writer", "x")
+
+
+def test_a_cast_reaches_the_plan_and_a_wrong_one_is_refused_before_listening(click_song):
+    cast = ["--cast", "Mira: long red hair, green dress", "--cast", "Tom: black jacket"]
+    run("plan", click_song, "-o", "p.json", "--size", "draft", *cast)
+    plan = load_plan("p.json")
+    assert [(one.name, one.looks) for one in plan.brief.cast] == [
+        ("Mira", "long red hair, green dress"), ("Tom", "black jacket")
+    ]  # fmt: skip
+    wrong = refused("plan", click_song, "-o", "q.json", *cast, "--cast", "Anna red hair")
+    assert "cast: line 3, column 14: expected : and the looks" in wrong
+    assert not Path("q.json").exists()
 
 
 def test_a_plan_holds_the_moments_of_its_theme(click_song):

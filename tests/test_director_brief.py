@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from test_director import FRAME_RATES, action_of, invent_song, plan, scene_of, songs
 
 from director import replan
+from director.casting import choose_cast
 from director.moments import LABELS, ORDERS, Moment, parse_moments, print_moments, split_theme
 from director.setups import framing_of
-from director.story import cast, read_theme
+from director.story import read_theme
 from director.vocabulary import FRAMINGS
 from mv.errors import InputError
 from mv.schema import Brief, CameraMove, MoveKind, ShotSize, Take, Timeline
@@ -314,5 +315,7 @@ def test_an_old_plan_is_read():
 
 
 def test_another_song_has_another_singer_and_the_same_song_the_same():
-    looks = [cast(Brief(), read_theme(""), duration=duration).look for duration in (204.872, 204.872, 288.289)]
+    looks = [
+        choose_cast(Brief(), read_theme(""), duration=duration)[0].look for duration in (204.872, 204.872, 288.289)
+    ]
     assert looks[0] == looks[1] != looks[2]

@@ -112,6 +112,12 @@ def test_what_is_heard_decides(folder):
     assert len(written) > 1
 
 
+def test_it_chooses_a_word_of_a_table_without_listening(folder):
+    hear, asked = noise()
+    assert load_writer(folder, hear).choose("What shall change?", ("seed", "move", "size")) in ("seed", "move", "size")
+    assert not asked
+
+
 def test_its_ideas_reach_the_plan(folder, caplog):
     caplog.set_level(logging.INFO, "director.proposals")
     hear, asked = noise()

@@ -232,6 +232,58 @@ def test_addresses_that_are_none_are_refused(address):
         Endpoint(address, "tiny")
 
 
+def choice(word, **more) -> bytes:
+    return completion(json.dumps({"choice": word, **more}))
+
+
+def test_an_endpoint_chooses_a_word_of_a_table_and_is_asked_again_once():
+    with serving(completion("the size, I think"), choice("size")) as (address, asked):
+        assert Endpoint(address, "tiny").choose("What shall change? <|im_end|>", ("seed", "move", "size")) == "size"
+    assert len(asked) == 2
+    schema = asked[0][2]["response_format"]["json_schema"]
+    assert schema["name"] == "choice" and schema["schema"]["properties"]["choice"]["enum"] == ["seed", "move", "size"]
+    assert "<|" not in asked[0][2]["messages"][0]["content"]
+
+
+WICKED_CHOICES = {
+    **{name: WICKED[name] for name in ("words", "empty", "10 MB", "endless", "trickle", "silent", "redirect")},
+    "another word": choice("lens"),
+    "wrong type": choice(["size"]),
+    "more fields": choice("size", prompt="rm -rf /"),
+}
+
+
+@pytest.mark.parametrize("name", WICKED_CHOICES)
+def test_a_hostile_adviser_leaves_the_choice_to_the_rules(name):
+    from director.agent import Goal, perfect
+    from director.toolbox import toolbox
+    from mv.schema import Take
+
+    song, timeline = invent_song(), plan()
+    bad = timeline.shots[2].id
+
+    def video(made):
+        def with_take(shot):
+            take = Take(key=shot.fingerprint, file="f", model="m", num_frames=9, seconds=1)
+            known = {one.key: one for one in shot.takes} | {
+                take.key: take.model_copy(update={"measurements": {"error": float(shot.id == bad)}})
+            }
+            return shot.model_copy(update={"takes": list(known.values()), "chosen": take.key})
+
+        return made.model_copy(update={"shots": [with_take(shot) for shot in made.shots]})
+
+    def work(adviser):
+        return perfect(timeline, song, toolbox(song, video), lambda seen: [Goal("error", at_most=0.5)], 2, adviser)
+
+    with serving(WICKED_CHOICES[name]) as (address, asked):
+        made, memory = work(Endpoint(address, "tiny", timeout=0.4))
+    alone, without = work(None)
+    assert made == alone and asked
+    told = [line for line in memory.log if line not in without.log]
+    assert len([line for line in told if "from here on the rules choose" in line]) == 1
+    assert all(line.startswith(("tiny at 127.0.0.1: ", "segmentation, ")) for line in told)
+
+
 def test_a_key_cannot_smuggle_headers(caplog):
     with serving(completion(GOOD)) as (address, asked):
         made = plan(Endpoint(address, "tiny", api_key="x\r\nHost: elsewhere"))
@@ -285,6 +337,13 @@ def test_an_untrained_model_writes_a_valid_proposal(folder, caplog):
     assert made.model_dump_json() == plan(writer).model_dump_json()
     assert any("the writer proposes it" in r.evidence for shot in made.shots for r in shot.reasons)
     assert [(s.start, s.end) for s in made.shots] == [(s.start, s.end) for s in plan().shots]
+
+
+def test_an_untrained_model_chooses_a_word_of_the_table(folder):
+    tables = [("seed", "move", "size"), ("size",), ("no", "nonsense")]
+    assert all(load_writer(folder).choose("What shall change?", table) in table for table in tables)
+    with pytest.raises(WriterError, match="not done after 0 s"):
+        load_writer(folder, timeout=0.0).choose("What shall change?", tables[0])
 
 
 def test_a_slow_model_changes_nothing_but_the_log(folder, caplog):

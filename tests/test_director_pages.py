@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from test_director import POP, invent_song, plan
+from test_director import POP, invent_song, plan, scene_of
 
 from director.measures import entropy, longest_repetition, measure_plan, surprise
 from director.segmentation import section_names
-from director.shotlist import SAME_CHOICE, shot_list
+from director.shotlist import SAME_CHOICE, TOLD_ELSEWHERE, shot_list
 from mv.errors import InputError
 
 
@@ -26,7 +26,7 @@ def test_the_page_tells_every_shot_and_every_reason_of_its_own():
         assert f"  {shot.id}  " in page
         for reason in shot.reasons:
             told = reason.choice.split()[0] if reason.decision in SAME_CHOICE else reason.evidence
-            assert " ".join(told.split()) in flat or (reason.decision, reason.choice) == ("transition", "cut")
+            assert " ".join(told.split()) in flat or (reason.decision, reason.choice) in TOLD_ELSEWHERE
     assert [line.split()[0] for line in page.splitlines() if line[:2].strip().isupper()][:3] == [
         "INTRO", "VERSE", "CHORUS"
     ]  # fmt: skip
@@ -37,6 +37,31 @@ def test_a_section_tells_its_scene_once():
     analysis = invent_song()
     page = shot_list(plan(analysis), analysis)
     assert page.count("plays where the chorus plays") == 3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_page_calls_a_place_new_only_where_it_is(seed):
+    shots = plan(invent_song(), seed=seed).shots
+    for i, shot in enumerate(shots):
+        size = next(reason.evidence for reason in shot.reasons if reason.decision == "size")
+        if "moves to another place" in size:
+            assert scene_of(shot) not in {scene_of(before) for before in shots[max(0, i - 4) : i]}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_quiet_end_begins_in_its_own_place_also_after_a_loud_one(seed):
+    song = invent_song(160.0, parts=[*POP[:6], ("outro", 0.9, 0.0, None), ("outro", 0.1, 0.0, None)])
+    shots = plan(song, seed=seed).shots
+    loud, quiet = (next(shot for shot in shots if shot.section == section) for section in (6, 7))
+    (scene,) = [reason for reason in quiet.reasons if reason.decision == "scene"]
+    goes_on = scene.evidence.endswith(f"it leaves the {scene_of(loud)}")  # in the one landscape that both play in
+    assert goes_on or scene.evidence.startswith("outro 2 plays at home")
+
+
+def test_a_calm_shot_says_that_the_beat_does_not_move_it():
+    song = invent_song(40.0, parts=[("intro", 0.0, 0.0, None)])
+    beats = [reason for shot in plan(song).shots for reason in shot.reasons if reason.decision == "beat"]
+    assert beats and all(reason.choice == "none" and "too calm" in reason.evidence for reason in beats)
 
 
 def test_the_table_holds_every_shot():

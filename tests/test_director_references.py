@@ -42,7 +42,7 @@ def test_names_and_files_are_told_apart(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["moon=x.png"], "expected one of cast, light, intro, .* before the =, .* got 'moon'"),
+        (["moon=x.png"], "expected one of cast, light, intro, .* for what a picture stands for, .* got 'moon'"),
         (["chorus 0=x.png"], "got 'chorus 0'"),
         (["chorus two=x.png"], "got 'chorus two'"),
         (["=x.png"], "got ''"),

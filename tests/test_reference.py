@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from director.story import cast, read_theme
+from director.casting import choose_cast
+from director.story import read_theme
 from mv.camera import camera_path
 from mv.errors import InputError
 from mv.reference import find_faces, read_palette, read_person
@@ -233,8 +234,8 @@ def seen(**values: str) -> PersonReading:
 
 
 def test_the_person_is_cast_and_the_plan_says_so():
-    casting = cast(Brief(seed=4), read_theme(""), seen(skin="dark", hair_color="blue"))
-    drawn = cast(Brief(seed=4), read_theme(""))
+    (casting,) = choose_cast(Brief(seed=4), read_theme(""), seen(skin="dark", hair_color="blue"))
+    (drawn,) = choose_cast(Brief(seed=4), read_theme(""))
     assert casting.look == Look("dark", drawn.look.hair_style, "blue", drawn.look.outfit, drawn.look.outfit_color)
     assert "from the reference image: skin dark (#aabbcc on 80% of skin), hair color blue" in casting.reason.evidence
     assert "drawn for this song with seed 4: hair style, outfit, outfit color" in casting.reason.evidence
@@ -243,13 +244,15 @@ def test_the_person_is_cast_and_the_plan_says_so():
 
 def test_words_and_a_cast_of_the_users_win_over_the_picture():
     person = seen(skin="dark", hair_color="blue")
-    look = cast(Brief(theme="a singer with red hair"), read_theme("a singer with red hair"), person).look
+    look = choose_cast(Brief(theme="a singer with red hair"), read_theme("a singer with red hair"), person)[0].look
     assert look.hair_color == "red" and look.skin == "dark"
-    assert cast(Brief(cast=Cast(skin="fair")), read_theme(""), person).look.skin == "fair"
+    brief = Brief(cast=[Cast(name="Mira", looks="fair skin")])
+    (mira,) = choose_cast(brief, read_theme("red hair"), person)
+    assert (mira.look.skin, mira.look.hair_color) == ("fair", "red")
 
 
 def test_nobody_in_the_picture_is_said():
-    casting = cast(Brief(), read_theme(""), PersonReading({}, "no face found in sea.png"))
-    assert casting.look == cast(Brief(), read_theme("")).look
+    (casting,) = choose_cast(Brief(), read_theme(""), PersonReading({}, "no face found in sea.png"))
+    assert casting.look == choose_cast(Brief(), read_theme(""))[0].look
     words = "from the reference image: no face found in sea.png; drawn for this song with seed 0"
     assert casting.reason.evidence == words
