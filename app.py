@@ -25,7 +25,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--listen", action="store_true", help="serve other machines too (needs --auth)")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--share", action="store_true", help="a public address through gradio's servers (needs --auth)")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for a name and a password")
+    parser.add_argument(
+        "--auth",
+        metavar="USER:PASSWORD",
+        action="append",
+        help="ask for a name and a password; given several times, each user has projects of their own",
+    )
     parser.add_argument("--inbrowser", action="store_true", help="open the browser")
     parser.add_argument("--output-dir", metavar="FOLDER", help="where projects are kept (default: ./projects)")
     return parser

@@ -1,14 +1,19 @@
-"""How quick the studio is: edits of a plan of 200 shots while a rendering runs, and scrolling a song of 20 minutes.
+"""How quick the studio is: edits of a plan of 200 shots while a rendering runs, cancelling it, scrolling a song of 20
+minutes, and from a song to its animatic.
 
-    python bench/studio.py                  all of it, in a real Chromium; prints one JSON line each
+    python bench/studio.py                           all but the last, in a real Chromium; prints one JSON line each
+    python bench/studio.py --upload ../shared/music/fd_raging_sun/audio.ogg                from the song to its animatic
+    python bench/studio.py --only cancel --model mv-mini                                cancelling the model's rendering
 
-animatic: from an edit of a shot's words to its new animatic on the page, seconds. edit: from the pointer's release to
-Python's answer shown on the page, milliseconds, and beside it the same gesture with an empty post (floor). in process:
-an edit without page and network, wall and CPU milliseconds. scroll: pictures a second while the timeline is scrolled
-from end to end, zoomed in, with 600 shots, and what the page's main thread spends on a picture, milliseconds: on the
-CPU as the system counts it, and waiting for one, which is the machine's load and not the page's work; and what the
-whole browser spends. The load of the machine stands beside them. Needs playwright and Chromium (CHROMIUM names it), and
-Linux for the thread's times.
+upload: seconds from the song's file chosen (then Plan is pressed at once) to the plan on the page, to the first shot
+that plays, and to the whole animatic; how long the processor worked for it; and whether the song then plays under it.
+cancel: seconds from the click on Cancel to the page that says so, with a shot in work each time. animatic: from an edit
+of a shot's words to its new animatic on the page, seconds. edit: from the pointer's release to Python's answer shown on
+the page, milliseconds, and beside it the same gesture with an empty post (floor). in process: an edit without page and
+network, wall and CPU milliseconds. scroll: pictures a second while the timeline is scrolled from end to end, zoomed in,
+with 600 shots, and what the page's main thread spends on a picture, milliseconds: on the CPU as the system counts it,
+and waiting for one, which is the machine's load and not the page's work; and what the whole browser spends. The load of
+the machine stands beside them. Needs playwright and Chromium (CHROMIUM names it), and Linux for the times of processes.
 """
 
 import argparse
@@ -20,6 +25,7 @@ import sys
 import tempfile
 import time
 import wave
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -37,7 +43,7 @@ LABELS = ("intro", "verse", "chorus", "verse", "chorus", "bridge", "chorus", "ou
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
 
 
-def make_project(home: Path, seconds: float, num_shots: int) -> Project:
+def make_project(home: Path, seconds: float, num_shots: int, model: str = "animatic") -> Project:
     """A song of clicks with a plan of equal shots; every sheet of the animatic is there (all alike)."""
     os.environ["MV_HOME"] = str(home)
     song = home / "clicks.wav"
@@ -46,7 +52,7 @@ def make_project(home: Path, seconds: float, num_shots: int) -> Project:
         file.setnchannels(1), file.setsampwidth(2), file.setframerate(8000)
         t = np.arange(round(8000 * seconds)) / 8000
         file.writeframes((20000 * np.exp(-(t % 0.5) * 40) * np.sin(2 * np.pi * 440 * t)).astype("<i2").tobytes())
-    project = Project.start(song, None, model="animatic", size="hd")
+    project = Project.start(song, None, model=model, size="hd")
     analysis = analysis_of(seconds)
     analysis.save(project.folder / "analysis.json")
     project.adopt(plan_of(analysis, num_shots, project.folder / song.name))
@@ -197,6 +203,71 @@ def measure_animatic(page, num_edits: int = 8) -> dict:
     return {"median_s": round(statistics.median(times), 2), "worst_s": round(max(times), 2), "first_s": round(first, 2)}
 
 
+def measure_upload(page, song: Path) -> dict:
+    """From a first screen. The plan's frames are those of the song; every sheet is there before the song plays."""
+    start, busy = time.perf_counter(), cpu_of_children()
+    page.set_input_files("#song input[type=file]", str(song))
+    seconds = {}
+
+    def reached(what: str, condition: str) -> None:
+        page.wait_for_function(condition, timeout=900_000, polling=50)
+        seconds[f"{what}_s"] = round(time.perf_counter() - start, 1)
+
+    reached("uploaded", "document.querySelector('#song audio, #song [data-testid=waveform-controls]')")
+    page.click("#plan-only")
+    reached("plan", "document.querySelector('.mv-shot')")
+    drawn = "MVStudio.link.state.drawn.has"
+    reached("first_shot", f"MVStudio.link.shots.length && {drawn}(MVStudio.link.shots[0].strip)")
+    reached("animatic", f"MVStudio.link.shots.every((card) => {drawn}(card.strip))")
+    page.get_by_test_id("play").click()
+    reached(
+        "playing", "MVStudio.stage.now > 0.2 && document.querySelector('.mv-badge').textContent.includes('ANIMATIC')"
+    )
+    music, shots = page.evaluate("[MVStudio.link.state.music.duration, MVStudio.link.shots.length]")
+    return seconds | {
+        "cpu_s": round(cpu_of_children() - busy, 1), "song_s": round(music, 1), "shots": shots, "cores": os.cpu_count(),
+    }  # fmt: skip
+
+
+def cpu_of_children() -> float:
+    """Seconds that this process and those it started, the browser not among them, have worked."""
+    seconds, parents, ticks = 0.0, {}, os.sysconf("SC_CLK_TCK")
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, rest = stat.read_text().rsplit(")", 1)
+        except OSError:  # it has just ended
+            continue
+        fields = rest.split()
+        times = sum(int(fields[k]) for k in (11, 12, 13, 14)) / ticks  # its own, and those of its ended children
+        parents[int(stat.parent.name)] = int(fields[1]), 0.0 if "chrom" in name or "node" in name else times
+    for pid in parents:
+        above = pid
+        while above not in (os.getpid(), 0, 1) and above in parents:
+            above = parents[above][0]
+        seconds += parents[pid][1] if above == os.getpid() else 0.0
+    return seconds
+
+
+def measure_cancel(page, times: int) -> dict:
+    """A rendering that is under way; it is begun again each time."""
+    seconds = []
+    for _ in range(times):
+        page.wait_for_selector(".mv-status[data-state=running]", timeout=120_000)
+        page.wait_for_selector(".mv-shot.running", state="attached", timeout=120_000)
+        page.wait_for_function("Object.values(MVStudio.link.state.progress).some(([state, share]) => share > 0)")
+        seconds.append(page.evaluate(CANCEL))
+        page.get_by_test_id("retry").click()
+    return {"median_s": round(statistics.median(seconds), 2), "worst_s": round(max(seconds), 2), "times": times}
+
+
+CANCEL = """async () => {
+  const start = performance.now(), status = document.querySelector(".mv-status");
+  document.querySelector("[data-testid=cancel]").click();
+  while (status.dataset.state !== "cancelled") await new Promise((done) => setTimeout(done, 10));
+  return (performance.now() - start) / 1000;
+}"""
+
+
 SCROLL = """async (steps) => {
   const scroller = MVStudio.timeline.scroller, times = [];
   MVStudio.timeline.zoom(8, 0);
@@ -243,46 +314,73 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--edits", type=int, default=40)
     parser.add_argument("--shots", type=int, default=200)
-    parser.add_argument("--only", choices=("edit", "scroll"), help="one of the two pages")
+    parser.add_argument("--cancels", type=int, default=5)
+    parser.add_argument("--only", choices=("edit", "cancel", "scroll"), help="one of them")
     parser.add_argument("--no-render", action="store_true", help="measure edits with nothing rendering beside them")
+    parser.add_argument("--model", default="animatic", help="what renders beside the edits and is cancelled")
+    parser.add_argument("--upload", metavar="SONG", type=Path, help="from this song to its animatic, and nothing else")
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
-    from mv.ui.blocks import launch
-
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        home = Path(folder)
-        edited = make_project(home / "edit", 400.0, options.shots)
-        long = make_project(home / "long", 1200.0, 600)
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        for project in (edited, long):
-            print(json.dumps({"measured": "in process", **measure_in_process(project), "load": os.getloadavg()[0]}))
-        for project, name in ((edited, "edit"), (long, "scroll")):
-            if options.only not in (None, name):
-                continue
-            os.environ["GRADIO_TEMP_DIR"] = str(project.folder.parent / "uploads")
-            blocks = launch(project.folder.parent, block=False)
-            try:
-                page = browser.new_page(viewport={"width": 1280, "height": 720})
-                page.goto(f"{blocks.local_url}?project={project.name}")
-                page.wait_for_selector(".mv-shot", state="attached", timeout=120_000)
-                if name == "scroll":
-                    page.wait_for_timeout(3000)
-                    result = measure_scroll(page) | {"minutes": 20, "shots": 600}
-                else:
-                    print(json.dumps({"measured": "animatic", **measure_animatic(page), "load": os.getloadavg()[0]}))
-                    if not options.no_render:
-                        page.get_by_test_id("render").click()
-                        page.wait_for_selector(".mv-status[data-state=running]")
-                        page.wait_for_selector(".mv-shot.running", timeout=120_000)
-                    result = measure_edits(page, options.edits)
-                    result |= {"shots": options.shots, "rendering": not options.no_render}
-                print(json.dumps({"measured": name, **result, "load": os.getloadavg()[0]}), flush=True)
-            finally:
-                blocks.close()
-                blocks.studio.stop()
+        if options.upload:
+            with studio_page(browser, Path(folder)) as page:
+                report("upload", measure_upload(page, options.upload))
+        else:
+            measure_projects(browser, Path(folder), options)
         browser.close()
+
+
+def measure_projects(browser, home: Path, options: argparse.Namespace) -> None:
+    wanted = [options.only] if options.only else ["edit", "cancel", "scroll"]
+    if "scroll" in wanted:
+        project = make_project(home / "long", 1200.0, 600)
+        report("in process", measure_in_process(project))
+        with studio_page(browser, project.folder.parent, project.name) as page:
+            page.wait_for_function("MVStudio.timeline.scale > 0")
+            page.wait_for_timeout(3000)  # what the page does once is over
+            report("scroll", measure_scroll(page) | {"minutes": 20, "shots": 600})
+    if {"edit", "cancel"} & set(wanted):
+        project = make_project(home / "edit", 400.0, options.shots, options.model)
+        if "edit" in wanted:
+            report("in process", measure_in_process(project))
+        with studio_page(browser, project.folder.parent, project.name) as page:
+            if "edit" in wanted:
+                report("animatic", measure_animatic(page))
+            if not options.no_render or "cancel" in wanted:
+                page.get_by_test_id("render").click()
+                page.wait_for_selector(".mv-status[data-state=running]")
+                page.wait_for_selector(".mv-shot.running", state="attached", timeout=120_000)
+            if "edit" in wanted:
+                beside = {"shots": options.shots, "rendering": not options.no_render and options.model}
+                report("edit", measure_edits(page, options.edits) | beside)
+            if "cancel" in wanted:
+                report("cancel", measure_cancel(page, options.cancels) | {"model": options.model})
+
+
+@contextmanager
+def studio_page(browser, home: Path, project: str = ""):
+    """A page of a studio over these projects; of a project, as soon as its shots are there."""
+    from mv.ui.blocks import launch
+
+    os.environ |= {"MV_HOME": str(home), "GRADIO_TEMP_DIR": str(home / "uploads")}
+    home.mkdir(parents=True, exist_ok=True)
+    blocks = launch(home, block=False)
+    try:
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(blocks.local_url + (f"?project={project}" if project else ""))
+        page.wait_for_selector(".mv-shot" if project else "#make", state="attached", timeout=120_000)
+        yield page
+        page.close()
+    finally:
+        blocks.close()
+        blocks.studio.stop()
+
+
+def report(what: str, result: dict) -> None:
+    print(json.dumps({"measured": what, **result, "load": round(os.getloadavg()[0], 2)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from browsing import browser, home, new_page, page, studio  # noqa: F401 fixtures
 
 from mv.camera import camera_path
 from mv.generation import Conditions

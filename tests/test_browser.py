@@ -1,195 +1,42 @@
 """The studio as a user meets it: a real Chromium drives the real page, server, worker process and animatic."""
 
-import os
-import shutil
+import json
+import re
+import tempfile
 import time
-import wave
+import zipfile
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote
 from urllib.request import urlopen
+from xml.etree import ElementTree
 
-import numpy as np
 import pytest
+from browsing import (
+    HOSTILE,
+    at_rest,
+    block,
+    choose,
+    drag,
+    drawn,
+    frames_of,
+    in_agreement,
+    plan_a_song,
+    project_of,
+    screenshot,
+    seek,
+    settled,
+    shots_on,
+    upload,
+    wait_for_state,
+    write_song,
+    x_of,
+)
 from PIL import Image
 
+from mv.schema import Timeline
 from mv.timing import to_frame
-from mv.ui.project import Project
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--autoplay-policy=no-user-gesture-required",
-]  # fmt: skip
-HOSTILE = (
-    "<img src=x onerror='window.hacked=1'> <script>window.hacked=2</script> ${window.hacked=3} {{window.hacked=4}} "
-    "مرحبا 👩🏽‍🚀 desert"
-)
-
-
-def write_song(path: Path, seconds: float) -> Path:
-    """A click on every beat at 120 BPM over a hum."""
-    sr = 22050
-    t = np.arange(round(sr * seconds)) / sr
-    y = 0.1 * np.sin(2 * np.pi * 220 * t) + 0.7 * np.exp(-(t % 0.5) * 60) * np.sin(2 * np.pi * 900 * t)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sr)
-        file.writeframes((y * 32000).astype("<i2").tobytes())
-    return path
-
-
-@pytest.fixture(scope="module")
-def browser():
-    give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-    if not Path(CHROMIUM).exists():
-        give_up("no Chromium here: install it (apt-get install chromium), or name it in CHROMIUM")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        give_up("no playwright here: pip install -r requirements-dev.txt")
-    playwright = sync_playwright().start()
-    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-    yield chromium
-    chromium.close()
-    playwright.stop()
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def studio(home):
-    from mv.ui.blocks import launch
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MV_HOME", str(home))
-        patch.setenv("GRADIO_TEMP_DIR", str(home / "uploads"))
-        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-        blocks = launch(home, block=False)
-        yield blocks.local_url
-        blocks.close()
-        blocks.studio.stop()
-
-
-@pytest.fixture
-def new_page(browser, studio):
-    """Opens pages that note every request and every fault; no request may leave the machine, no script may fail."""
-    contexts, asked, faults = [], [], []
-
-    def open_page(width: int = 1280, height: int = 720):
-        contexts.append(browser.new_context(viewport={"width": width, "height": height}))
-        contexts[-1].on("request", lambda request: asked.append(request.url))  # of every page and worker in it
-        page = contexts[-1].new_page()
-        page.on("websocket", lambda socket: asked.append(socket.url))
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.set_default_timeout(60_000)
-        page.goto(studio)
-        page.wait_for_selector("#make")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    hosts = {urlsplit(url).hostname for url in asked if urlsplit(url).scheme in ("http", "https", "ws", "wss")}
-    assert hosts == {"127.0.0.1"} and faults == []
-
-
-@pytest.fixture
-def page(new_page):
-    return new_page()
-
-
-def choose(page, field: str, words: str) -> None:
-    page.click(f"#{field} input")
-    page.locator("ul[role=listbox] li", has_text=words).first.click()
-
-
-def upload(page, song: Path) -> None:
-    page.set_input_files("#song input[type=file]", str(song))
-    page.wait_for_selector(
-        "#song .component-wrapper, #song audio, #song [data-testid=waveform-controls]", state="attached"
-    )
-
-
-def plan_a_song(page, song: Path, model: str = "animatic") -> None:
-    upload(page, song)
-    choose(page, "size", "draft")
-    choose(page, "model", model)
-    page.click("#plan-only")
-    page.wait_for_selector(".mv-shot", timeout=180_000)
-    wait_for_state(page, "done")
-
-
-def wait_for_state(page, *states: str, seconds: float = 120) -> str:
-    wanted = ", ".join(f".mv-status[data-state={state}]" for state in states)
-    page.wait_for_selector(wanted, timeout=seconds * 1000)
-    return page.inner_text(".mv-status")
-
-
-def project_of(page, home: Path) -> Project:
-    return Project(home, parse_qs(urlsplit(page.url).query)["project"][0])
-
-
-def settled(page) -> None:
-    """Every edit has been answered."""
-    page.wait_for_function("MVStudio.link.pending.size === 0")
-
-
-def shots_on(page) -> list[list]:
-    """[id, start, end] of every shot as the page has it."""
-    return page.evaluate("MVStudio.link.shots.map((s) => [s.id, s.start, s.end])")
-
-
-def in_agreement(page, home: Path) -> list[list]:
-    """The page and Python have the same plan, to the frame; returns it."""
-    settled(page)
-    shots = shots_on(page)
-    assert shots == [[s.id, s.start, s.end] for s in project_of(page, home).plan().shots]
-    return shots
-
-
-def x_of(page, frame: float) -> float:
-    """Where a frame is on the screen."""
-    left = page.evaluate("MVStudio.timeline.inner.getBoundingClientRect().left")
-    return left + page.evaluate(f"MVStudio.timeline.x({frame})")
-
-
-def block(page, shot_id: str):
-    return page.get_by_test_id(f"shot-{shot_id}")
-
-
-def drag(page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move((start[0] + end[0]) / 2, end[1], steps=4)
-    page.mouse.move(*end, steps=4)
-    page.mouse.up()
-
-
-def seek(page, frame: int) -> None:
-    """The playhead on this frame of the film, and shown there."""
-    page.evaluate(f"MVStudio.stage.seekFrame({frame})")
-    page.wait_for_function(f"MVStudio.stage.frameNow === {frame}")
-
-
-def screenshot(page, tmp_path: Path, name: str) -> None:
-    """Kept where SCREENSHOTS says; a page that cannot be painted fails here."""
-    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    assert len(page.screenshot(path=folder / f"{name}.png", full_page=True)) > 10_000
-
-
-def drawn(page, seconds: float = 60) -> None:
-    """Every shot's animatic is there."""
-    page.wait_for_function(
-        "MVStudio.link.shots.length && MVStudio.link.shots.every((s) => MVStudio.link.state.drawn.has(s.strip))",
-        timeout=seconds * 1000,
-    )
 
 
 def test_plan_play_edit_and_undo(page, home, tmp_path):
@@ -210,7 +57,7 @@ def test_plan_play_edit_and_undo(page, home, tmp_path):
     at = page.evaluate("MVStudio.stage.now * MVStudio.timeline.scale")
     shown = page.evaluate("new DOMMatrix(getComputedStyle(MVStudio.timeline.playhead).transform).m41")
     assert abs(at - shown) < 2
-    screenshot(page, tmp_path, "edit-light")
+    screenshot(page, "edit-light")
 
     # 2. a boundary dragged near a beat snaps to it; the neighbour follows; Python agrees to the frame
     beats = project_of(page, home).analysis().beats
@@ -260,16 +107,18 @@ def test_plan_play_edit_and_undo(page, home, tmp_path):
     page.wait_for_selector(".mv-shot")
     drawn(page)
     block(page, ordered[1][0]).click()
-    page.wait_for_timeout(300)
-    screenshot(page, tmp_path, "edit-dark")
+    page.wait_for_function("MVStudio.sheets.of(MVStudio.link.shots[1])?.stale === false")
+    at_rest(page)
+    screenshot(page, "edit-dark")
     page.keyboard.press("?")
     page.wait_for_selector("[data-testid=help-dialog][open]")
-    screenshot(page, tmp_path, "keys")
+    screenshot(page, "keys")
     page.keyboard.press("Escape")
     page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_timeout(300)
+    page.wait_for_function("MVStudio.timeline.view < 390")
+    at_rest(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    screenshot(page, tmp_path, "edit-narrow")
+    screenshot(page, "edit-narrow")
 
 
 def test_a_dip_is_chosen_and_seen(page, home, tmp_path):
@@ -295,7 +144,7 @@ def test_a_dip_is_chosen_and_seen(page, home, tmp_path):
             f"MVStudio.stage.frameNow === {frame} && Math.abs({covered} - {transition.cover(frame - start)}) < 1e-3"
         )
         if frame == start + 2:
-            screenshot(page, tmp_path, "dip")
+            screenshot(page, "dip")
     menu.select_option("cut")
     settled(page)
     assert project_of(page, home).plan().shots[1].transition.kind == "cut"
@@ -343,11 +192,13 @@ def test_words_lock_replan_render_and_deliver(page, home, tmp_path):
     assert page.locator(".mv-shot.taken").count() == 1
     assert project.film() is None
     page.wait_for_function("document.querySelector('[data-testid=badge]').textContent.includes('ANIMATIC take')")
+    thumbs = "MVStudio.link.shots.map((card) => MVStudio.sheets.thumbs(card, () => {})?.taken)"
+    page.wait_for_function(f"{thumbs}[1] && !{thumbs}[0]")  # the take's own frames in the timeline
     page.get_by_test_id("retake").click()
     wait_for_state(page, "queued", "running")
     wait_for_state(page, "done")
     page.wait_for_function("document.querySelectorAll('[data-testid=take]').length === 2")
-    screenshot(page, tmp_path, "takes")
+    screenshot(page, "takes")
     page.get_by_test_id("take").first.get_by_text("Use this").click()
     settled(page)
     shot = project.plan().shots[1]
@@ -364,10 +215,75 @@ def test_words_lock_replan_render_and_deliver(page, home, tmp_path):
     with page.expect_download() as download:
         page.get_by_test_id("film-link").first.click()
     assert download.value.suggested_filename.endswith(".mp4")
+    assert frames_of(download.value.path()) == project.plan().num_frames == 9 * 24
     with page.expect_download() as download:
         page.get_by_test_id("deliver-edl").click()
     assert Path(download.value.path()).read_text().startswith("TITLE: words")
-    screenshot(page, tmp_path, "deliver")
+    screenshot(page, "deliver")
+    with page.expect_download() as download:
+        page.get_by_test_id("deliver-clips").click()
+    check_clips(download.value.path(), project.plan())
+
+
+def check_clips(package: Path, plan: Timeline) -> None:
+    """What an editing program gets: lists that can be read, whose every clip is there and as long as they say."""
+    with zipfile.ZipFile(package) as archive:
+        assert archive.testzip() is None
+        names = set(archive.namelist())
+        with tempfile.TemporaryDirectory() as folder:
+            archive.extractall(folder)
+            (lists,) = {Path(name).parent for name in names if name.endswith(".otio")}
+            root = Path(folder) / lists
+            tracks = json.loads(next(root.glob("*.otio")).read_text())["tracks"]["children"]
+            clips = [one for one in tracks[0]["children"] if one["OTIO_SCHEMA"].startswith("Clip")]
+            lengths = [clip["source_range"]["duration"]["value"] for clip in clips]
+            assert lengths == [shot.duration for shot in plan.shots]
+            for clip in clips:
+                medium = clip["media_references"][clip["active_media_reference_key"]]
+                assert frames_of(root / medium["target_url"]) == medium["available_range"]["duration"]["value"]
+            tree = ElementTree.parse(next(root.glob("*.fcpxml")))
+            sources = [unquote(asset.get("src")) for asset in tree.iter("asset")]
+            assert len(sources) == len(plan.shots) + 1, "every shot, and the song"
+            assert all((root / source).is_file() for source in sources)
+            events = re.findall(r"^\d{3}  \S+ +V     C", next(root.glob("*.edl")).read_text(), re.MULTILINE)
+            assert len(events) == len(plan.shots)
+
+
+def test_what_is_drawn_anew_stays_to_be_seen_until_it_is_there(page, home, tmp_path):
+    plan_a_song(page, write_song(tmp_path / "anew.wav", 12.0))
+    drawn(page)
+    shot, start, end = shots_on(page)[1]
+    block(page, shot).click()
+    seek(page, (start + end) // 2)
+    badge = "document.querySelector('[data-testid=badge]').textContent"
+    page.wait_for_function(f"{badge}.includes('instant sketch')")
+    pictures = "MVStudio.link.shots.map((c) => MVStudio.sheets.thumbs(c, () => {}))"
+    page.wait_for_function(f"{pictures}.every((row) => row && !row.stale)")
+    page.route("**/storyboard/*.jpg", lambda route: None)  # sheets are on their way for as long as this test likes
+
+    # 1. other words: the old pictures are there, dim, on the stage, in the timeline, in the inspector
+    page.get_by_test_id("prompt").fill("wide shot, desert by day, nobody in sight")
+    page.get_by_test_id("prompt").blur()
+    settled(page)
+    page.wait_for_function(f"{badge}.includes('being drawn anew')")
+    assert page.evaluate(f"{pictures}.map((row) => Boolean(row?.stale))").count(True) == 1
+    assert page.evaluate(f"MVStudio.sheets.of(MVStudio.link.state.cards.get('{shot}')).stale")
+    colours = "new Set(MVStudio.stage.canvas.getContext('2d').getImageData(0, 0, 512, 288).data).size"
+    assert page.evaluate(colours) > 20, "a picture, not a plain ground"
+    screenshot(page, "drawn-anew")
+
+    # 2. split: both parts show what was in their place
+    page.get_by_test_id("timeline").focus()
+    page.keyboard.press("b")
+    settled(page)
+    page.wait_for_function(f"{badge}.includes('being drawn anew')")
+    assert page.evaluate(f"{pictures}.map((row) => Boolean(row?.stale))").count(True) == 2
+
+    # 3. the new ones take their place
+    page.wait_for_function("MVStudio.link.shots.every((c) => MVStudio.link.state.drawn.has(c.strip))")
+    page.unroute("**/storyboard/*.jpg")  # those held go on
+    page.wait_for_function(f"{badge}.includes('instant sketch')")
+    page.wait_for_function(f"{pictures}.every((row) => row && !row.stale)")
 
 
 def test_the_music_is_corrected(page, home, tmp_path):
@@ -382,7 +298,7 @@ def test_the_music_is_corrected(page, home, tmp_path):
     page.get_by_test_id("section-0").select_option("bridge")
     settled(page)
     assert project.analysis().sections[0].label == "bridge"
-    screenshot(page, tmp_path, "music")
+    screenshot(page, "music")
     page.locator("[data-testid=music-dialog] .mv-close").click()
     page.get_by_test_id("timeline").focus()
     page.keyboard.press("Control+z")
@@ -423,7 +339,7 @@ def test_cancel_stops_soon_and_survives_a_reload(page, tmp_path):
     page.reload()
     page.wait_for_selector("[data-testid=cancel]:visible")
     page.wait_for_selector(".mv-shot.running")
-    screenshot(page, tmp_path, "rendering")
+    screenshot(page, "rendering")
     start = time.monotonic()
     page.get_by_test_id("cancel").click()
     wait_for_state(page, "cancelled")
@@ -436,12 +352,11 @@ def test_what_cannot_be_a_song_is_said_in_a_line(page, tmp_path):
     page.wait_for_selector("text=no song yet")
     broken = tmp_path / "broken.mp3"
     broken.write_bytes(b"this is no music" * 100)
-    page.set_input_files("#song input[type=file]", str(broken))
-    page.wait_for_timeout(1500)
+    upload(page, broken)
     page.click("#make")
     words = wait_for_state(page, "failed")
     assert "broken.mp3" in words and "Traceback" not in words
-    screenshot(page, tmp_path, "first-screen")
+    screenshot(page, "first-screen")
 
 
 def test_what_is_no_picture_is_said_in_a_line(page, tmp_path):
@@ -478,7 +393,6 @@ def test_scripts_use_the_same_verbs(studio, home, tmp_path):
             status = client.predict(project, api_name="/status")
             if not status["open"]:
                 return status
-            time.sleep(0.3)
         raise AssertionError(status)
 
     assert done()["state"] == "done"
@@ -495,7 +409,7 @@ def test_scripts_use_the_same_verbs(studio, home, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_embedded_models_take_plays(page, home, tmp_path):
+def test_the_embedded_models_film_is_made_played_and_delivered(page, home, tmp_path):
     plan_a_song(page, write_song(tmp_path / "short.wav", 2.5), model="mv-mini")
     page.locator(".mv-shot").first.click()
     page.get_by_test_id("render-shot").click()
@@ -505,7 +419,16 @@ def test_the_embedded_models_take_plays(page, home, tmp_path):
         " return n && !n.hidden && n.naturalWidth > 0; })()",
         timeout=300_000,
     )
-    screenshot(page, tmp_path, "shot-in-work")
+    screenshot(page, "shot-in-work")
     wait_for_state(page, "done", "failed", seconds=600)
     page.wait_for_function("document.querySelector('[data-testid=badge]').textContent.includes('Take · mv-mini')")
-    screenshot(page, tmp_path, "take-of-the-model")
+    screenshot(page, "take-of-the-model")
+    page.get_by_test_id("render").click()
+    wait_for_state(page, "queued", "running")
+    wait_for_state(page, "done", "failed", seconds=600)
+    page.get_by_test_id("mode-film").click()
+    page.wait_for_function("document.querySelector('[data-testid=badge]').textContent === 'Film'")
+    page.get_by_test_id("deliver").click()
+    with page.expect_download() as download:
+        page.get_by_test_id("film-link").click()
+    assert frames_of(download.value.path()) == 60 and "mv-mini" in download.value.suggested_filename

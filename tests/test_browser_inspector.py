@@ -3,30 +3,24 @@
 import shutil
 
 import pytest
-from test_browser import (
+from browsing import (
     block,
-    browser,
     choose,
     drag,
     drawn,
-    home,
     in_agreement,
-    new_page,
-    page,
     plan_a_song,
     project_of,
     screenshot,
     seek,
     settled,
     shots_on,
-    studio,
     upload,
     wait_for_state,
     write_song,
     x_of,
 )
 
-__all__ = ["browser", "home", "new_page", "page", "studio"]  # fixtures
 pytestmark = pytest.mark.browser
 
 
@@ -51,8 +45,10 @@ def test_a_camera_is_led_by_keyframes(page, home, tmp_path):
     camera = lambda: project.plan().shots[1].camera
     strip = lambda: page.evaluate(f"MVStudio.link.state.cards.get('{shot}').strip")
     path = lambda: page.evaluate(f"MVStudio.link.state.cards.get('{shot}').path")
-    named = camera()
     block(page, shot).click()
+    page.get_by_test_id("move").select_option("handheld")  # it takes many keyframes to follow
+    settled(page)
+    named = camera()
     page.get_by_test_id("make-keyframes").click()
     settled(page)
     made = len(camera().keyframes)
@@ -68,7 +64,7 @@ def test_a_camera_is_led_by_keyframes(page, home, tmp_path):
     assert after.position[0] < before.position[0] and after.position[2] > before.position[2]
     assert after.position[1] == before.position[1] and after.yaw == before.yaw
     assert path()[-1][:2] == pytest.approx([after.position[0], after.position[2]], abs=0.01) and path()[0] == way[0]
-    screenshot(page, tmp_path, "keyframe-map")
+    screenshot(page, "keyframe-map")
 
     # 2. turned by its handle, aimed again, a number typed
     handle = on_the_map(page, made - 1, "handle")
@@ -86,14 +82,21 @@ def test_a_camera_is_led_by_keyframes(page, home, tmp_path):
     lens.press("Tab")
     settled(page)
     assert camera().keyframes[-1].focal == pytest.approx(2.0)
-    screenshot(page, tmp_path, "keyframes")
+    screenshot(page, "keyframes")
 
     # 3. one added at the playhead, one deleted; what cannot be is refused and the numbers come back
-    frame = page.evaluate(f"(() => {{ const c = MVStudio.link.state.cards.get('{shot}'); return c.start + 5; }})()")
-    seek(page, frame)
+    start, stop = project.plan().span(1)
+    taken = {start + round(k.at * (stop - start - 1)) for k in camera().keyframes}
+    seek(page, next(frame for frame in range(start, stop) if frame not in taken))
     page.get_by_test_id("add-keyframe").click()
     settled(page)
     assert len(camera().keyframes) == made + 1
+    seek(page, sorted(taken)[1])  # on a keyframe: it is chosen, none is added
+    page.get_by_test_id("add-keyframe").click()
+    page.wait_for_selector(".mv-toast:has-text('on this frame already')")
+    settled(page)
+    assert len(camera().keyframes) == made + 1
+    assert page.locator("[data-testid=keyframe-table] tr.chosen").count() == 1
     page.get_by_test_id("delete-keyframe-1").click()
     settled(page)
     assert len(camera().keyframes) == made
@@ -112,7 +115,20 @@ def test_a_camera_is_led_by_keyframes(page, home, tmp_path):
     page.keyboard.press("Control+z")
     settled(page)
     assert len(camera().keyframes) == made and camera().keyframes[-1].focal == pytest.approx(2.0)
-    while page.locator("#mv-undo:not([disabled])").count():
+
+    # 5. each part of a split shot keeps its part of the way
+    way = path()
+    seek(page, (start + stop) // 2)
+    page.keyboard.press("b")
+    settled(page)
+    parts = [project.plan().shots[index].camera.keyframes for index in (1, 2)]
+    assert parts[0][0].position == pytest.approx(camera().keyframes[0].position) and all(parts)
+    after = page.evaluate("MVStudio.link.shots[2].path")
+    assert after[-1] == pytest.approx(way[-1], abs=0.03) and path()[0] == pytest.approx(way[0], abs=0.03)
+    assert path()[-1] == pytest.approx(after[0], abs=0.2), "one goes on where the other ends"
+    page.keyboard.press("Control+z")
+    settled(page)
+    while camera().keyframes:
         page.keyboard.press("Control+z")
         settled(page)
     assert camera() == named
@@ -146,7 +162,7 @@ def test_takes_stand_side_by_side_with_their_measurements(page, home, tmp_path):
     boxes = [takes.nth(k).bounding_box() for k in range(2)]
     assert boxes[0]["y"] == boxes[1]["y"] and boxes[0]["x"] < boxes[1]["x"]
     takes.first.scroll_into_view_if_needed()
-    screenshot(page, tmp_path, "takes-measured")
+    screenshot(page, "takes-measured")
 
     # The second one is in the film; the first is taken, then it is locked: a rendering would do nothing, and says so.
     takes.first.get_by_text("Use this").click()
@@ -177,7 +193,7 @@ def test_the_shot_in_work_is_seen_and_real_frames_replace_the_animatic(page, hom
     page.wait_for_function(
         f"[...document.querySelectorAll('[data-testid=live-picture], .mv-live')].filter({loaded}).length >= 2"
     )
-    screenshot(page, tmp_path, "live-picture")
+    screenshot(page, "live-picture")
     # 2. shot by shot takes stand where the animatic was, while others still wait
     page.wait_for_function(
         "(() => { const n = document.querySelectorAll('.mv-shot.taken').length;"
@@ -189,7 +205,7 @@ def test_the_shot_in_work_is_seen_and_real_frames_replace_the_animatic(page, hom
     page.wait_for_function("document.querySelector('[data-testid=badge]').textContent.includes('take')")
     page.evaluate("MVStudio.stage.seekFrame(MVStudio.link.shots.at(-1).start)")
     page.wait_for_function("document.querySelector('[data-testid=badge]').textContent.includes('sketch')")
-    screenshot(page, tmp_path, "half-rendered")
+    screenshot(page, "half-rendered")
     page.get_by_test_id("cancel").click()
     wait_for_state(page, "cancelled")
     page.wait_for_selector("[data-testid=queue]", state="hidden")

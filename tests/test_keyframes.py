@@ -45,6 +45,9 @@ def test_making_adding_and_forgetting_keyframes():
     moments = [k.at for k in added.shots[0].camera.keyframes]
     assert len(moments) == len(camera.keyframes) + 1 and moments == sorted(moments)
     assert np.abs(way(added) - way(made)).max() < 0.05, "a new keyframe moves nothing"
+    there = added.shots[0].camera.keyframes[1].at
+    with pytest.raises(InputError, match="shot 1: keyframes: there is one on this frame already"):
+        keyframes.add_keyframe(added, 0, there)
     named = keyframes.set_keyframes(added, 0, [])
     assert named.shots[0].camera == before.shots[0].camera and made.shots[1] == before.shots[1]
 
@@ -86,3 +89,104 @@ def test_a_locked_shot_keeps_its_way():
     for message in ({"op": "make_keyframes", "ids": ["a"]}, {"op": "add_keyframe", "id": "a", "at": 0.5}):
         with pytest.raises(InputError, match="is locked"):
             read_operation(message).apply(plan(locked=True))
+
+
+# ---------------------------------------------------------------- in their place in time
+
+
+LED = [[0, -2, 1.5, 4, -27, 0, 0, 1.15], [0.3, 0, 2, 3, 0, -10, 0, 1.5], [1, 2.5, 1.5, 2, 51, 0, 15, 1.15]]
+
+
+def led(rows=LED) -> Timeline:
+    """Two shots, both led by keyframes; the second one elsewhere."""
+    other = [[0, 0, 6, 8, 0, -30, 0, 1.15], [1, 0, 4, 8, 0, -20, 0, 1.15]]
+    return keyframes.set_keyframes(keyframes.set_keyframes(plan(), 0, rows), 1, other)
+
+
+def ways(timeline: Timeline) -> np.ndarray:
+    """Poses (x, y, z, angles, focal) in every frame of the film, (f, 7)."""
+    found = []
+    for index, shot in enumerate(timeline.shots):
+        first, _ = timeline.span(index)
+        found.append(keyframes._way(timeline, index)[shot.start - first : shot.end - first])
+    return np.concatenate(found)
+
+
+def edit(timeline: Timeline, **message) -> Timeline:
+    return read_operation(message).apply(timeline)
+
+
+def assert_near(one: np.ndarray, other: np.ndarray) -> None:
+    assert np.all(np.abs(one - other) <= 1.5 * keyframes.NEAR), np.abs(one - other).max(0)
+
+
+@pytest.mark.parametrize("frame", [1, 7, 14, 15, 30, 47])
+def test_each_part_of_a_split_shot_keeps_its_part_of_the_way_and_merging_gives_it_back(frame):
+    before = led()
+    parts = edit(before, op="split", id="a", frame=frame)
+    assert len(parts.shots) == 3 and parts.revision == before.revision + 1
+    assert_near(ways(parts), ways(before))
+    merged = edit(parts, op="merge", ids=[shot.id for shot in parts.shots[:2]])
+    assert_near(ways(merged), ways(before))
+    found = np.array([keyframes.row_of(k) for k in merged.shots[0].camera.keyframes])
+    for row in LED:  # what the user set is still there: to the digit, at most half a frame aside
+        assert np.abs((found - row) / [0.5 / 47, *[1e-6] * 7]).max(1).min() <= 1, row
+    for at in range(3, 45, 3):  # however often: no more than the table holds
+        merged = edit(edit(merged, op="split", id="a", frame=at), op="merge", ids=["a", parts.shots[1].id])
+    assert len(merged.shots[0].camera.keyframes) <= keyframes.MAX_KEYFRAMES
+    assert np.all(np.abs(ways(merged) - ways(before)) <= 4 * keyframes.NEAR), "14 times, each a little beside"
+
+
+@pytest.mark.parametrize("frame", [20, 40, 47, 49, 60, 71])
+def test_a_moved_cut_leaves_the_ways_where_they_are(frame):
+    before = led()
+    after = edit(before, op="move_boundary", id="b", frame=frame)
+    cut = min(frame, 48)
+    assert_near(ways(after)[:cut], ways(before)[:cut])
+    assert_near(ways(after)[max(frame, 48) :], ways(before)[max(frame, 48) :])
+    if frame > 48:
+        assert_near(ways(after)[48:frame], ways(before)[47])  # the camera rests where its way ended
+        back = edit(after, op="move_boundary", id="b", frame=48)
+        assert_near(ways(back)[:48], ways(before)[:48])
+
+
+def test_shots_of_two_ways_are_merged_into_the_first_ones_which_then_rests():
+    before = led()
+    for after in (edit(before, op="merge", ids=["a", "b"]), edit(before, op="delete", ids=["b"])):
+        assert_near(ways(after)[:48], ways(before)[:48])
+        assert_near(ways(after)[48:], ways(before)[47])
+    after = edit(before, op="delete", ids=["a"])
+    assert_near(ways(after)[48:], ways(before)[48:])
+    assert_near(ways(after)[:48], ways(before)[48])
+
+
+def test_a_way_of_several_turns_is_cut_and_joined():
+    """Yaw runs past 360 degrees: no spin is added or lost."""
+    before = led([[0, 0, 2, 3, 0, 0, 0, 1.15], [1, 0, 2, 3, 700, 0, 0, 1.15]])
+    parts = edit(before, op="split", id="a", frame=30)
+    assert parts.shots[0].camera.keyframes[-1].yaw > 400
+    assert_near(ways(parts), ways(before))
+    merged = edit(parts, op="merge", ids=["a", parts.shots[1].id])
+    assert merged.shots[0].camera.keyframes[-1].yaw == pytest.approx(700, abs=0.1)
+
+
+def test_a_crossfade_gives_frames_to_shots_and_leaves_their_ways():
+    before = led()
+    after = edit(before, op="set", ids=["b"], fields={"transition": "crossfade"})
+    assert after.span(0)[1] > 48 > after.span(1)[0]
+    assert_near(ways(after), ways(before))
+    assert_near(ways(edit(after, op="set", ids=["b"], fields={"transition_frames": 0})), ways(before))
+
+
+def test_a_shot_put_elsewhere_takes_its_way_along():
+    """As long as its new place: the way is the picture's, not the place's."""
+    before = led()
+    after = edit(before, op="reorder", id="a", to=1)
+    assert after.shots[1].id == "a" and after.shots[1].duration == 24
+    assert after.shots[1].camera == before.shots[0].camera
+
+
+def test_a_named_move_fills_its_shot_as_ever():
+    before = plan(camera=CameraMove(kind="dolly in"))
+    after = edit(before, op="split", id="a", frame=20)
+    assert after.shots[0].camera == after.shots[1].camera == before.shots[0].camera

@@ -127,7 +127,7 @@ def test_an_edit_needs_new_sheets_for_its_shots_alone(home, song):
 
 
 def test_the_sketcher_draws_in_its_own_process(home, song):
-    project, sketcher = planned(song), strips.Sketcher()
+    project, sketcher = planned(song), strips.Sketcher(home)
     try:
         sketcher.draw(project.folder)
         until = time.monotonic() + 60
@@ -410,7 +410,7 @@ def studio(home, page, monkeypatch):
 
 
 DRAFT = dict(
-    song=None, theme="", style="", pace=1.0, image=None, lyrics=None, aspect="16:9", size="draft", seed=-1,
+    song=None, theme="", style="", pace=1.0, image=None, cast="", lyrics=None, aspect="16:9", size="draft", seed=-1,
     model="animatic", fps="24", steps=0,
 )  # fmt: skip
 
@@ -453,7 +453,9 @@ def test_make_submits_a_job_and_shows_the_seed_it_drew(studio, home, song):
         ({"song": None}, "no song yet"),
         ({"seed": -2}, "seed"),
         ({"seed": 2**32}, "seed"),
+        ({"seed": None}, "seed: expected -1 .random. or 0 to 4294967295, got nothing"),
         ({"steps": -1}, "steps"),
+        ({"steps": 1e30}, "steps: expected 1 to 1000"),
         ({"model": "/etc"}, "model: expected one of animatic, mv-mini"),
     ],
 )
@@ -690,13 +692,13 @@ def test_a_project_of_the_command_line_is_listed_with_its_name_and_a_picture(hom
     assert title == "My <b>Song" and facts.startswith(f"{len(plan.shots)} shots · ")
     draw_all(project)
     sketched = cover_of(project.folder).read_bytes()
-    shown = recent_html(home)
+    shown = recent_html(home, projects(home))
     assert "My &lt;b&gt;Song" in shown and "cover.jpg?v=" in shown and f"?project={project.name}" in shown
     do(JobStore(home), project)
     assert cover_of(project.folder).read_bytes() != sketched, "now of the film"
     (project.folder / "plan.json").write_text("{broken")
     (home / "hostile-<i>").mkdir()
-    assert describe(project.folder)[0] and "<i>" not in recent_html(home)
+    assert describe(project.folder)[0] and "<i>" not in recent_html(home, projects(home))
 
 
 def test_another_take_has_another_seed(studio, song):
@@ -734,7 +736,7 @@ def test_what_the_user_wrote_goes_out_as_data(studio, song):
     card = ask(studio, project, ask="sync")["plan"]["shots"][0]
     assert card["prompt"] == hostile
     (studio.home / "<b>x").mkdir()
-    assert "<b>x" not in recent_html(studio.home)
+    assert "<b>x" not in recent_html(studio.home, projects(studio.home))
 
 
 def test_a_file_is_called_by_its_name():

@@ -17,7 +17,6 @@ import gradio as gr
 from mv import make
 from mv.errors import InputError, MusicVideoError
 from mv.ui.desk import music_part
-from mv.ui.project import Project
 from mv.ui.studio import Studio, job_part, without_folders
 from mv.ui.uploads import uploaded
 
@@ -30,6 +29,7 @@ def add_verbs(studio: Studio) -> None:
         return _told(lambda: music_part(make.analyze(_uploaded(song))))
 
     def plan(
+        request: gr.Request,
         song: dict,
         theme: str = "",
         aspect: str = "16:9",
@@ -42,17 +42,17 @@ def add_verbs(studio: Studio) -> None:
 
         def begin() -> str:
             wishes = dict(theme=theme, aspect=aspect, size=size, fps=fps, model=model)
-            project, _ = studio.prepare(_uploaded(song), seed, **wishes)
+            project, _ = studio.prepare(_uploaded(song), seed, user=request.username or "", **wishes)
             studio.submit(project, "plan")
             return project.name
 
         return _told(begin)
 
-    def render(project: str, shots: list[str] | None = None) -> dict:
+    def render(request: gr.Request, project: str, shots: list[str] | None = None) -> dict:
         """Render the shots of these ids, or whatever changed, and put the film together. Returns status."""
 
         def begin() -> dict:
-            opened = Project(studio.home, project)
+            opened = studio.spaces.open(project, request.username or "")
             if not opened.planned:
                 raise InputError("this project has no plan yet; wait until its planning is done")
             studio.render(opened, shots)
@@ -60,21 +60,21 @@ def add_verbs(studio: Studio) -> None:
 
         return _told(begin)
 
-    def status(project: str) -> dict:
+    def status(request: gr.Request, project: str) -> dict:
         """state (queued, running, paused, done, failed, cancelled), words, progress 0..1, and the shots still to do."""
 
         def look() -> dict:
-            opened = Project(studio.home, project)
+            opened = studio.spaces.open(project, request.username or "")
             changed = len(opened.to_render()) if opened.planned else None
             return {**job_part(studio.store.status(project)), "shots_to_render": changed}
 
         return _told(look)
 
-    def download(project: str) -> str:
+    def download(request: gr.Request, project: str) -> str:
         """Where the newest film is: an address below the studio's own."""
 
         def find() -> str:
-            film = Project(studio.home, project).film()
+            film = studio.spaces.open(project, request.username or "").film()
             if film is None:
                 raise InputError("there is no film yet; render the project first")
             return "gradio_api/file=" + quote(str(film))

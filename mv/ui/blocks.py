@@ -1,24 +1,29 @@
 """The studio's page and the server it runs on. What its buttons do is in mv/ui/studio.py."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported; without it Python calls out
 
 import gradio as gr
 from gradio.data_classes import ImageData
+from starlette.middleware import Middleware
 
+from director.casting import MAX_CAST, MAX_LOOKS
 from mv import make
 from mv.errors import InputError
 from mv.jobs import Worker
-from mv.ui import edits
+from mv.ui import edits, pictures
 from mv.ui.api import add_verbs
 from mv.ui.machine import machine_note
 from mv.ui.routes import routes
-from mv.ui.studio import Page, Studio
+from mv.ui.spaces import FileDoor, check_accounts
+from mv.ui.studio import MAX_STEPS, Page, Studio
 
 STATIC = Path(__file__).parent / "static"
-NAMES = ("link", "stage", "timeline", "queue", "keyframes", "inspector", "panels", "folder", "editor")  # in this order
+# In this order.
+NAMES = ("link", "stage", "timeline", "queue", "keyframes", "inspector", "panels", "folder", "fields", "editor")
 SCRIPTS = tuple(f"{name}.js" for name in NAMES)
 SONGS = Path(__file__).parents[2] / "assets" / "song"
 SONG_TYPES = (".ogg", ".mp3", ".wav", ".flac")
@@ -55,8 +60,8 @@ EDITOR = "MVStudio.mount(element, {upload});"
 WIRE = "MVStudio.wire({props, watch});"
 
 
-def build(home: Path, worker: Worker) -> gr.Blocks:
-    """The whole page over the projects in `home`."""
+def build(home: Path, worker: Worker, apart: bool = False) -> gr.Blocks:
+    """The whole page over the projects in `home`. apart: every user has their own; see mv/ui/spaces.py."""
     with gr.Blocks(title="MV Studio", analytics_enabled=False, fill_width=True, delete_cache=(DAY, DAY)) as blocks:
         parts: dict = dict(
             name=gr.Textbox(visible="hidden", elem_id="project", label="project"),
@@ -73,7 +78,7 @@ def build(home: Path, worker: Worker) -> gr.Blocks:
             with gr.Column(scale=1, min_width=320, elem_id="editor-column"):
                 parts["editor"] = Editor(EDITOR, elem_id="editor")
                 parts["recent"] = gr.HTML("", elem_id="recent")
-        blocks.studio = Studio(home, worker, Page(**parts))
+        blocks.studio = Studio(home, worker, Page(**parts), apart)
         blocks.studio.connect(blocks)
         add_verbs(blocks.studio)
     return blocks
@@ -122,14 +127,28 @@ def _wishes_column() -> dict:
             height=150,
             elem_id="image",
         )
+        files, told, choosers = pictures.layout()
+        parts["pictures"] = [files, told, *choosers]
+        parts["cast"] = gr.Textbox(
+            "",  # not None while the fold has never been opened
+            label="Cast: one performer a line, the lead first",
+            placeholder="Mira: long red hair, green dress",
+            lines=2,
+            max_length=MAX_CAST * (MAX_LOOKS + 50),
+            elem_id="cast",
+        )
         parts["lyrics"] = gr.File(
             label="Lyrics: LRC or SRT with times, or plain text", file_types=LYRICS_TYPES, type="filepath", height=90
         )
         parts["pace"] = gr.Slider(0.5, 2, 1, step=0.1, label="Pace of the cuts", elem_id="pace")
         with gr.Row():
-            parts["seed"] = gr.Number(-1, label="Seed (−1: any)", precision=0, elem_id="seed", min_width=110)
+            parts["seed"] = gr.Number(
+                -1, label="Seed (−1: any)", precision=0, minimum=-1, maximum=2**32 - 1, elem_id="seed", min_width=110
+            )
             parts["fps"] = gr.Dropdown(["24", "25", "30"], value="24", label="Frames a second", min_width=110)
-        parts["steps"] = gr.Number(0, label="Steps", info="0: the model's own", precision=0, minimum=0)
+        parts["steps"] = gr.Number(
+            0, label="Steps", info="0: the model's own", precision=0, minimum=0, maximum=MAX_STEPS, elem_id="steps"
+        )
         parts["archive"] = gr.File(
             label="Open a project from a zip", file_types=[".zip"], type="filepath", height=110, elem_id="archive"
         )
@@ -188,16 +207,22 @@ def theme() -> gr.Theme:
     )
 
 
-def parse_auth(auth: str | None, needed: bool) -> tuple[str, str] | None:
-    """ "user:password" → both. Raises InputError where it is malformed, or missing though others can reach the page."""
-    if auth is None:
+def parse_auth(auth: str | Sequence[str] | None, needed: bool) -> list[tuple[str, str]] | None:
+    """ "user:password", one or several → both of each. Raises InputError where one is malformed, or none is there
+    though others can reach the page."""
+    if auth is None or auth == []:
         if needed:
             raise InputError("--listen and --share let others in: set a password with --auth user:password")
         return None
-    user, colon, password = auth.partition(":")
-    if not (user and colon and password):
-        raise InputError("--auth: expected user:password, both not empty")
-    return user, password
+    accounts = []
+    for one in [auth] if isinstance(auth, str) else auth:
+        user, colon, password = one.partition(":")
+        if not (user and colon and password):
+            raise InputError("--auth: expected user:password, both not empty")
+        accounts.append((user, password))
+    if len(accounts) > 1:
+        check_accounts([user for user, _ in accounts])
+    return accounts
 
 
 def launch(
@@ -205,14 +230,15 @@ def launch(
     listen: bool = False,
     port: int | None = None,
     share: bool = False,
-    auth: str | None = None,
+    auth: str | Sequence[str] | None = None,
     inbrowser: bool = False,
     block: bool = True,
 ) -> gr.Blocks:
     """Serve the studio on 127.0.0.1 until interrupted.
 
     output_dir: where projects are kept, None for ./projects (or MV_HOME). listen: on every network interface; share:
-    through a public address of gradio's; both need auth ("user:password"). port None: the first free one from 7860.
+    through a public address of gradio's; both need auth: "user:password", of several users a list of them, each of whom
+    has projects of their own then. port None: the first free one from 7860.
     block False returns at once; then `.close()` and `.studio.stop()` end it. Raises InputError, OutputError.
     """
     credentials = parse_auth(auth, needed=listen or share)
@@ -220,8 +246,8 @@ def launch(
     os.environ["MV_HOME"] = str(home)
     os.environ.setdefault("GRADIO_TEMP_DIR", str(home / "uploads"))
     worker = Worker(home)
-    blocks = build(home, worker)
-    worker.ensure()  # what was interrupted last time goes on
+    blocks = build(home, worker, apart=credentials is not None and len(credentials) > 1)
+    worker.keep(blocks.studio.store)  # what was interrupted last time goes on
     try:
         blocks.queue(default_concurrency_limit=2).launch(
             server_name="0.0.0.0" if listen else "127.0.0.1",
@@ -237,7 +263,10 @@ def launch(
             footer_links=["settings"],
             theme=theme(),
             css=(STATIC / "studio.css").read_text(),
-            app_kwargs={"routes": routes(blocks.studio)},
+            app_kwargs={
+                "routes": routes(blocks.studio),
+                "middleware": [Middleware(FileDoor, spaces=blocks.studio.spaces)],
+            },
             head="".join(f"<script>{(STATIC / name).read_text()}</script>" for name in SCRIPTS),
         )
     except OSError as error:

@@ -14,7 +14,7 @@ from mv.ui.project import Project
 def deliver(project: Project, what: str) -> dict:
     """{"url", "name"} of the file, written anew into the project's exports/. Raises InputError, OutputError."""
     project.save()
-    name = re.sub(r"-[0-9a-f]{8}$", "", project.name)
+    name = re.sub(r"-[0-9a-f]{8}$", "", project.folder.name)
     folder = project.folder / "exports"
     if what == "plan":
         return _link(project.folder / "plan.json", f"{name}-plan.json")

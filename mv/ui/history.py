@@ -161,7 +161,7 @@ class EditHistory:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._path = self.folder / "steps.jsonl"
+        self.path = self.folder / "steps.jsonl"
 
     def names(self) -> tuple[str | None, str | None]:
         """What undo and redo would take back and do again; None where there is nothing."""
@@ -228,7 +228,7 @@ class EditHistory:
         if held is None or held >= self.length:
             return plan
         journal = _Journal()
-        for line in _lines(self._path.read_bytes()):
+        for line in _lines(self.path.read_bytes()):
             past, undone = list(journal.steps), journal.done
             journal.add(line)
             if journal.length <= held:
@@ -251,17 +251,17 @@ class EditHistory:
 
     def _read(self) -> _Journal:
         stamp = self._stamp()
-        known = _JOURNALS.get(self._path)
+        known = _JOURNALS.get(self.path)
         if known is None or known.stamp != stamp:
             known = _Journal(stamp)
-            for line in _lines(self._path.read_bytes() if stamp else b""):
+            for line in _lines(self.path.read_bytes() if stamp else b""):
                 known.add(line)
-            _keep(self._path, known)
+            _keep(self.path, known)
         return known
 
     def _stamp(self) -> tuple[int, ...] | None:
         try:
-            status = self._path.stat()
+            status = self.path.stat()
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_mtime_ns, status.st_size
@@ -270,11 +270,11 @@ class EditHistory:
         line = Line(kind, (text or f'{{"kind":"{kind}"}}').encode() + b"\n")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._path.open("r+b" if self._path.exists() else "w+b") as file:
+            with self.path.open("r+b" if self.path.exists() else "w+b") as file:
                 file.seek(journal.length)
                 file.write(line.text)
                 file.truncate()
         except OSError as error:
-            raise cannot_write(self._path, error) from None
+            raise cannot_write(self.path, error) from None
         journal.add(line)
         journal.stamp = self._stamp()

@@ -1,5 +1,5 @@
-"""Camera keyframes of a shot: made of its named move, added on its way, or as the page sends them. Timeline → Timeline,
-pure, like the edits of mv/ui/edits.py.
+"""Camera keyframes of a shot: made of its named move, added on its way, or as the page sends them; and kept in their
+place in time when an edit gives the shot other frames. Timeline → Timeline, pure, like the edits of mv/ui/edits.py.
 
 A row, as the page knows it: moment (0 the shot's first frame, 1 its last), x, y, z in metres, yaw, pitch, roll in
 degrees, focal in picture widths; see Keyframe in mv/schema.py.
@@ -31,10 +31,13 @@ def make_keyframes(timeline: Timeline, index: int) -> Timeline:
 
 def add_keyframe(timeline: Timeline, index: int, at: float) -> Timeline:
     """One more keyframe at a moment of the shot, 0..1, where the camera is then anyway."""
-    path = _path(timeline, index)
-    known = timeline.shots[index].camera.keyframes or keyframes_of(path)
-    frame = round(min(max(at, 0.0), 1.0) * (len(path) - 1))
-    added = _keyframes(path, [frame])[0]
+    poses = _way(timeline, index)
+    known = timeline.shots[index].camera.keyframes or keyframes_of(_path(timeline, index))
+    last = len(poses) - 1
+    frame = round(min(max(at, 0.0), 1.0) * last)
+    if any(round(keyframe.at * last) == frame for keyframe in known):
+        raise InputError(f"shot {index + 1}: keyframes: there is one on this frame already; move that one")
+    added = _keyframes(poses, [frame])[0]
     return set_keyframes(timeline, index, [row_of(k) for k in (*known, added)])
 
 
@@ -68,29 +71,125 @@ def _read(row: Sequence[float], where: str) -> Keyframe:
     return Keyframe(at=at, position=(x, y, z), yaw=yaw, pitch=pitch, roll=roll, focal=focal)
 
 
+# ---------------------------------------------------------------- kept in their place in time
+
+
+def keep_in_time(before: Timeline, after: Timeline) -> Timeline:
+    """`after`, an edit of `before` that gave shots other frames, with every camera of keyframes where it was at each
+    moment of the film. What is cut off goes; where a shot got longer, the camera rests.
+
+    A shot that `before` does not know is the second part of a split one. Named moves fill their shot, as ever.
+    """
+    for index, shot in enumerate(after.shots):
+        if not shot.camera.keyframes:
+            continue
+        known = next((i for i, one in enumerate(before.shots) if one.id == shot.id), None)
+        source = known if known is not None else _shot_at(before, shot.start)
+        if before.span(source) != after.span(index):
+            after = _through(after, index, *_at_times(before, source, after.span(index)))
+    return after
+
+
+def merge(timeline: Timeline, index: int) -> Timeline:
+    """Join a shot and the next one (edits.merge). Keyframes stay in their place in time, and those of the next shot are
+    kept where its camera goes on from where this one's ends, as after a split; else the first camera rests.
+    """
+    joined = edits.merge(timeline, index)
+    first, second = timeline.shots[index : index + 2]
+    if not (first.camera.keyframes and second.camera.keyframes):
+        return keep_in_time(timeline, joined)
+    start, stop = joined.span(index)
+    poses, keyframes = _at_times(timeline, index, (start, second.start))
+    after, more = _at_times(timeline, index + 1, (second.start, stop))
+    turns = np.array([0, 0, 0, 1, 0, 1, 0]) * 360 * np.rint((poses[-1] - after[0]) / 360)  # the same way to look
+    if not _goes_on(poses, after + turns):
+        return keep_in_time(timeline, joined)
+    last, seam, way = max(1, stop - start - 1), second.start - start, np.concatenate([poses, after + turns])
+    rows = [(k.at * max(1, seam - 1), k) for k in keyframes]
+    rows += [(seam + k.at * max(1, len(after) - 1), _turned(k, turns)) for k in more]
+    keyframes = [keyframe.model_copy(update={"at": round(frame / last, 4)}) for frame, keyframe in rows]
+    return _through(joined, index, way, keyframes if len(keyframes) <= MAX_KEYFRAMES else [])
+
+
+def _goes_on(poses: np.ndarray, after: np.ndarray) -> bool:
+    """Whether the way from one (f, 7) to the next is no longer than those within either."""
+    steps = [np.abs(np.diff(part, axis=0)).max(0, initial=0) for part in (poses, after)]
+    return bool(np.all(np.abs(after[0] - poses[-1]) <= 1.5 * np.maximum(*steps) + 2 * NEAR))
+
+
+def _turned(keyframe: Keyframe, turns: np.ndarray) -> Keyframe:
+    return keyframe.model_copy(update={"yaw": keyframe.yaw + turns[3], "roll": keyframe.roll + turns[5]})
+
+
+def _shot_at(timeline: Timeline, frame: int) -> int:
+    return next(i for i, shot in enumerate(timeline.shots) if frame < shot.end)
+
+
+def _at_times(timeline: Timeline, index: int, span: tuple[int, int]) -> tuple[np.ndarray, list[Keyframe]]:
+    """Where a shot's camera is in the frames of a span of the film, (f, 7), and its keyframes of that time; it rests
+    before and after its own frames."""
+    (start, stop), (first, end) = timeline.span(index), span
+    poses = _way(timeline, index)[np.clip(np.arange(first, end), start, stop - 1) - start]
+    last, kept = max(1, end - first - 1), {}
+    for keyframe in timeline.shots[index].camera.keyframes:
+        frame = start + keyframe.at * (stop - start - 1) - first
+        if -0.5 < frame < end - first - 0.5:
+            at = round(min(max(frame / last, 0.0), 1.0), 4)
+            kept[at] = keyframe.model_copy(update={"at": at})
+    return poses, list(kept.values())
+
+
+def _through(timeline: Timeline, index: int, poses: np.ndarray, keyframes: list[Keyframe]) -> Timeline:
+    """The shot's camera at these poses, by these keyframes and as many more as that takes; the revision stays."""
+    frames = {round(k.at * (len(poses) - 1)) for k in keyframes}
+    moving = np.flatnonzero(np.abs(np.diff(poses, axis=0)).max(1, initial=0) > 1e-6)
+    # The ends of the way: where it rests, a keyframe more would say nothing.
+    ends = {int(moving[0]), int(moving[-1]) + 1} if len(moving) else set() if keyframes else {0}
+    keyframes = [*keyframes, *_keyframes(poses, sorted(ends - frames))]
+    keyframes = _followed(poses, sorted(keyframes, key=lambda k: k.at), MAX_KEYFRAMES)
+    shot = timeline.shots[index]
+    shot = shot.model_copy(update={"camera": shot.camera.model_copy(update={"keyframes": keyframes})})
+    shots = [*timeline.shots[:index], shot, *timeline.shots[index + 1 :]]
+    return Timeline(**{**dict(timeline), "shots": shots})
+
+
+# ---------------------------------------------------------------- ways and keyframes
+
+
 def keyframes_of(path: CameraPath) -> list[Keyframe]:
     """The ends of a path and, one after the other, the frame it is missed most at, until it is followed within NEAR.
 
     What trembles (handheld) is not followed for ever: MAX_KEYFRAMES // 2 at most.
     """
-    frames = sorted({0, len(path) - 1})
-    wanted = _poses(path)
-    while len(frames) < min(len(path), MAX_KEYFRAMES // 2):
-        move = CameraMove(keyframes=_keyframes(path, frames))
-        followed = camera_path(move, ShotSize.medium, len(path), _aspect(path))
-        missed = np.abs(_poses(followed) - wanted)
-        missed[:, 6] /= wanted[:, 6]
-        worst = (missed / NEAR).max(1)
-        if worst.max() <= 1:
+    poses = _poses(path)
+    return _followed(poses, _keyframes(poses, sorted({0, len(poses) - 1})), MAX_KEYFRAMES // 2)
+
+
+def _followed(poses: np.ndarray, keyframes: list[Keyframe], most: int) -> list[Keyframe]:
+    """These keyframes and, of the frames between them, those that a way through them misses most."""
+    last = len(poses) - 1
+    while len(keyframes) < min(len(poses), most):
+        missed = _missed(poses, keyframes)
+        if missed.max() <= 1:
             break
-        worst[frames] = 0
-        frames = sorted([*frames, int(worst.argmax())])
-    return _keyframes(path, frames)
+        missed[[round(keyframe.at * last) for keyframe in keyframes]] = 0
+        if not missed.any():
+            break
+        keyframes = sorted([*keyframes, *_keyframes(poses, [int(missed.argmax())])], key=lambda k: k.at)
+    return keyframes
 
 
-def _keyframes(path: CameraPath, frames: Sequence[int]) -> list[Keyframe]:
-    last = max(1, len(path) - 1)
-    rows = [(frame / last, *pose) for frame, pose in zip(frames, _poses(path)[list(frames)])]
+def _missed(poses: np.ndarray, keyframes: list[Keyframe]) -> np.ndarray:
+    """How far a way through keyframes passes each pose, (f,) in units of NEAR."""
+    path = camera_path(CameraMove(keyframes=keyframes), ShotSize.medium, len(poses), 16 / 9)
+    missed = np.abs(_turns_of(min(keyframes, key=lambda k: k.at), _poses(path)) - poses)
+    missed[:, 6] /= poses[:, 6]
+    return (missed / NEAR).max(1)
+
+
+def _keyframes(poses: np.ndarray, frames: Sequence[int]) -> list[Keyframe]:
+    last = max(1, len(poses) - 1)
+    rows = [(frame / last, *poses[frame]) for frame in frames]
     rounded = ([round(float(value), digits) for value, digits in zip(row, DIGITS)] for row in rows)
     return [_read(row, "keyframes") for row in rounded]
 
@@ -103,8 +202,17 @@ def _path(timeline: Timeline, index: int) -> CameraPath:
     return camera_path(shot.camera, shot.size, stop - start, aspect, seed=shot.seed, fps=float(timeline.fps))
 
 
-def _aspect(path: CameraPath) -> float:
-    return float(path.intrinsics[0, 1] / path.intrinsics[0, 0])
+def _way(timeline: Timeline, index: int) -> np.ndarray:
+    """(f, 7) poses of the shot with its handles; angles as its keyframes count them."""
+    poses, keyframes = _poses(_path(timeline, index)), timeline.shots[index].camera.keyframes
+    return _turns_of(min(keyframes, key=lambda k: k.at), poses) if keyframes else poses
+
+
+def _turns_of(keyframe: Keyframe, poses: np.ndarray) -> np.ndarray:
+    """Poses whose first one is that of the keyframe, with as many whole turns: 370 degrees look like 10."""
+    turns = np.zeros(7)
+    turns[[3, 5]] = 360 * np.rint((np.array([keyframe.yaw, keyframe.roll]) - poses[0, [3, 5]]) / 360)
+    return poses + turns
 
 
 def _poses(path: CameraPath) -> np.ndarray:

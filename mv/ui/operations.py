@@ -70,7 +70,13 @@ def _set(plan: Timeline, message: Message) -> Timeline:
 def _transition_frames(plan: Timeline, index: int, value: object) -> Timeline:
     """0 frames makes it a cut."""
     frames = _whole(value, "transition frames")
-    return edits.set_transition(plan, index, str(plan.shots[index].transition.kind) if frames else "cut", frames)
+    kind = str(plan.shots[index].transition.kind) if frames else "cut"
+    return keyframes.keep_in_time(plan, edits.set_transition(plan, index, kind, frames))
+
+
+def _transition(plan: Timeline, index: int, value: object) -> Timeline:
+    """Its handles are frames of the shot, too."""
+    return keyframes.keep_in_time(plan, edits.set_transition(plan, index, _text(value, "transition")))
 
 
 def _reference(plan: Timeline, index: int, value: object) -> Timeline:
@@ -86,7 +92,7 @@ _FIELDS: dict[str, Callable[[Timeline, int, object], Timeline]] = {
     "amount": lambda plan, i, value: edits.set_amount(plan, i, _number(value, "amount")),
     "beat": lambda plan, i, value: edits.set_beat(plan, i, _number(value, "beat")),
     "prompt": lambda plan, i, value: edits.set_prompt(plan, i, _text(value, "prompt")),
-    "transition": lambda plan, i, value: edits.set_transition(plan, i, _text(value, "transition")),
+    "transition": _transition,
     "transition_frames": _transition_frames,
     "keyframes": lambda plan, i, value: keyframes.set_keyframes(plan, i, _rows(value)),
     "reference": _reference,
@@ -95,11 +101,13 @@ _FIELDS: dict[str, Callable[[Timeline, int, object], Timeline]] = {
 
 
 def _move_boundary(plan: Timeline, message: Message) -> Timeline:
-    return edits.move_boundary(plan, _shot(plan, message.get("id")), _whole(message.get("frame"), "frame"))
+    shot, frame = _shot(plan, message.get("id")), _whole(message.get("frame"), "frame")
+    return keyframes.keep_in_time(plan, edits.move_boundary(plan, shot, frame))
 
 
 def _split(plan: Timeline, message: Message) -> Timeline:
-    return edits.split(plan, _shot(plan, message.get("id")), _whole(message.get("frame"), "frame"))
+    shot, frame = _shot(plan, message.get("id")), _whole(message.get("frame"), "frame")
+    return keyframes.keep_in_time(plan, edits.split(plan, shot, frame))
 
 
 def _merge(plan: Timeline, message: Message) -> Timeline:
@@ -108,13 +116,13 @@ def _merge(plan: Timeline, message: Message) -> Timeline:
     if len(indices) < 2 or indices != list(range(indices[0], indices[-1] + 1)):
         raise InputError("merge: choose two or more shots that follow each other")
     for _ in indices[1:]:
-        plan = edits.merge(plan, indices[0])
+        plan = keyframes.merge(plan, indices[0])
     return plan
 
 
 def _delete(plan: Timeline, message: Message) -> Timeline:
     for index in reversed(_shots(plan, message)):
-        plan = edits.delete(plan, index)
+        plan = keyframes.keep_in_time(plan, edits.delete(plan, index))
     return plan
 
 

@@ -18,12 +18,14 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from director.casting import print_cast
 from mv import make
 from mv.errors import Cancelled, InputError
 from mv.generation import find_take
@@ -33,15 +35,21 @@ from mv.schema import Analysis, Document, Take, Timeline, dump_compact
 from mv.ui import plans, strips
 from mv.ui.edits import fits, shot_signature, with_takes
 from mv.ui.history import EditHistory
+from mv.ui.older import take_over_history
+
+USERS = "users"  # the folder in the projects' home that holds one for each user, where there are several
+NAME = re.compile(rf"(?:{USERS}/\w[\w.-]{{0,59}}/)?\w[\w.-]{{0,99}}")
 
 
 class Wishes(Document):
-    """What the user chose on the page. song, image and lyrics are file names in the project's folder."""
+    """What the user chose on the page. song, image, references and lyrics are file names in the project's folder."""
 
     version: Literal[1] = 1
     song: str
     theme: str = ""
     image: str | None = None
+    references: dict[str, str] = Field({}, description="further pictures by what they stand for")
+    cast: str = Field("", description="as written on the page; see director/casting.py")
     lyrics: str | None = None
     style: str = ""
     pace: float = 1.0
@@ -55,44 +63,60 @@ class Wishes(Document):
 
     def for_the_director(self) -> dict:
         """What `make.plan_film` asks for, but for the files."""
-        return {name: getattr(self, name) for name in ("theme", "style", "pace", "aspect", "size", "fps", "seed")}
+        names = ("theme", "style", "pace", "cast", "aspect", "size", "fps", "seed")
+        return {name: getattr(self, name) for name in names}
 
 
 class Project:
     """Files and names only: cheap to make, nothing is kept in memory."""
 
     def __init__(self, home: str | Path, name: str) -> None:
-        """Raises InputError for a name that is no project's: it may come from the address of the page."""
+        """name: below `home`, that of a folder there, or users/<user>/<folder>; see mv/ui/spaces.py.
+
+        Raises InputError for a name that is no project's: it may come from the address of the page.
+        """
         self.folder = Path(home).absolute() / name
         self.name = name
-        if not re.fullmatch(r"\w[\w.-]{0,99}", name) or not (self._path("project.json").is_file() or self.planned):
-            raise InputError(f"there is no project {name[:80]!r} in {home}")
+        if not NAME.fullmatch(name) or not (self._path("project.json").is_file() or self.planned):
+            raise InputError(f"there is no project {name[:80]!r}")
 
     def _path(self, name: str) -> Path:
         return self.folder / name
 
     @classmethod
     def start(
-        cls, song: str | Path, image: str | Path | None, lyrics: str | Path | None = None, **choices
+        cls,
+        song: str | Path,
+        image: str | Path | None,
+        lyrics: str | Path | None = None,
+        references: Mapping[str, str | Path] | None = None,
+        within: str = "",
+        **choices,
     ) -> "Project":
-        """Open the work folder of a song, keep song, image and lyrics in it, and note the wishes.
+        """Open the work folder of a song, keep song, pictures and lyrics in it, and note the wishes.
 
-        choices: the other fields of Wishes. Raises AudioError, InputError, OutputError before anything is written.
+        within: what the project's name begins with; see mv/ui/spaces.py. choices: the other fields of Wishes.
+        Raises AudioError, InputError, OutputError before anything is written.
         """
         song = Path(song)
         if song.suffix.lower() in (".json", ".log"):
             raise InputError(f"{song.name}: a project keeps files of its own under such names; rename the song")
         files = {"image": (image, "reference"), "lyrics": (lyrics, "lyrics")}
         names = {what: file and f"{stem}{Path(file).suffix}" for what, (file, stem) in files.items()}
-        wishes = Wishes(song=song.name, **names, **choices)
-        make.check_wishes(image=image, lyrics=lyrics, **wishes.for_the_director())
-        folder = make.project_folder(song)
+        references = references or {}
+        kept = {what: f"reference-{what.replace(' ', '-')}{Path(file).suffix}" for what, file in references.items()}
+        wishes = Wishes(song=song.name, references=kept, **names, **choices)
+        make.check_wishes(image=image, references=references, lyrics=lyrics, **wishes.for_the_director())
+        name = within + make.project_folder(song).name
+        folder = make.projects_home() / name
         _copy(song, folder / song.name)
         for what, (file, _) in files.items():
             if file:
                 _copy(Path(file), folder / names[what])
+        for what, file in references.items():
+            _copy(Path(file), folder / kept[what])
         wishes.save(folder / "project.json")
-        return cls(folder.parent, folder.name)
+        return cls(make.projects_home(), name)
 
     # -- what is there
 
@@ -111,6 +135,8 @@ class Project:
             song=plan.song,
             theme=brief.theme,
             image=brief.image,
+            references=brief.references,
+            cast=print_cast(brief.cast),
             lyrics=brief.lyrics,
             style=brief.style,
             pace=brief.pace,
@@ -211,6 +237,7 @@ class Project:
 
     @property
     def history(self) -> EditHistory:
+        take_over_history(self._path("history"), self._path("plan.json"))
         return EditHistory(self._path("history"))
 
     def edit(self, change: Callable[[Timeline], Timeline], name: str = "", group: str = "") -> Timeline:
@@ -247,8 +274,9 @@ class Project:
         return self._changed(before, after, "planned again")
 
     def _changed(self, before: Timeline, after: Timeline, name: str = "", group: str = "") -> Timeline:
+        history = self.history  # before the plan's file is noted to be as new as the journal
         plans.begin(self.folder)
-        self.history.record(before, after, name, group)
+        history.record(before, after, name, group)
         plans.change(self.folder, after)
         return after
 
@@ -301,7 +329,7 @@ class Project:
 
     def film_path(self, plan: Timeline, model: str) -> Path:
         model = re.sub(r"[^\w.-]+", "-", model)
-        return self._path("films") / f"{self.name}-r{plan.revision}-{plan.width}x{plan.height}-{model}.mp4"
+        return self._path("films") / f"{self.folder.name}-r{plan.revision}-{plan.width}x{plan.height}-{model}.mp4"
 
 
 @lru_cache(maxsize=16)
@@ -331,12 +359,15 @@ def _take(folder: Path, key: str, num_frames: int) -> Take | None:
     return find_take(folder, key, num_frames)
 
 
-def projects(home: str | Path) -> list[str]:
-    """Names of all projects, the last one worked on first."""
-    found = [path for name in ("project.json", "plan.json") for path in Path(home).glob(f"*/{name}")]
+def projects(home: str | Path, within: str = "") -> list[str]:
+    """Names of all projects that begin with `within` (see mv/ui/spaces.py), the last one worked on first."""
+    folder = Path(home) / within
+    found = [path for name in ("project.json", "plan.json") for path in folder.glob(f"*/{name}")]
     newest: dict[str, float] = {}
     for path in found:
-        newest[path.parent.name] = max(newest.get(path.parent.name, 0.0), path.stat().st_mtime)
+        name = within + path.parent.name
+        with suppress(FileNotFoundError):  # its folder is being removed
+            newest[name] = max(newest.get(name, 0.0), path.stat().st_mtime)
     return sorted(newest, key=newest.__getitem__, reverse=True)
 
 
@@ -395,6 +426,7 @@ def _plan(project: Project, tell: "Teller") -> None:
     files = {
         what: name and project.folder / name for what, name in (("image", wishes.image), ("lyrics", wishes.lyrics))
     }
+    files["references"] = {what: project.folder / name for what, name in wishes.references.items()}
     plan = make.plan_film(project.folder / wishes.song, on_step=tell.step, **files, **wishes.for_the_director())
     project.adopt(plan)
     tell("sketch", 0.0)

@@ -5,23 +5,23 @@ import io
 import json
 import re
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from mv.errors import MusicVideoError
 from mv.schema import write_atomically
-from mv.ui.project import projects
 
 RECENT = 8  # projects shown on the first screen
 COVER = (300, 168)  # pixels: twice as many as it is shown with, for screens that are fine
 PATIENCE = 1.0  # seconds for pictures that are not there yet; the others come with the next look
 
 
-def recent_html(home: Path) -> str:
-    """Links to the newest projects; a plain one where nothing is drawn yet."""
+def recent_html(home: Path, names: Sequence[str]) -> str:
+    """Links to the first of these projects; a plain one where nothing is drawn yet."""
     until, cards = time.monotonic() + PATIENCE, []
-    for name in projects(home)[:RECENT]:
+    for name in names[:RECENT]:
         folder = home / name
         cover = cover_of(folder, draw=time.monotonic() < until)
         address = cover and f"gradio_api/file={quote(str(cover))}?v={cover.stat().st_mtime_ns}"

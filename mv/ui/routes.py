@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from mv.errors import MusicVideoError
+from mv.ui.spaces import user_of
 from mv.ui.studio import Studio, without_folders
 
 MAX_BYTES = 4 * 2**20  # of a message: thousands of shots' names, keyframes, a long prompt
@@ -37,27 +38,30 @@ def routes(studio: Studio) -> list[Route]:
         Route("/mv/edit", _door(studio.edit), methods=["POST"]),
         Route("/mv/ask", _door(studio.ask), methods=["POST"]),
         Route("/mv/news", _door(studio.poll), methods=["POST"]),
-        Route("/mv/ping", _door(lambda message: {}), methods=["POST"]),
+        Route("/mv/ping", _door(lambda message, user: {}), methods=["POST"]),
     ]
 
 
-def _door(answer: Callable[[Mapping], dict]):
+def _door(answer: Callable[[Mapping, str], dict]):
+    """answer: to a message of a user."""
+
     async def handle(request: Request) -> JSONResponse:
         try:
-            check_sender(request)
+            user = check_sender(request)
             message = await _message(request)
         except Refused as refused:
             return JSONResponse({"error": str(refused)}, refused.status)
         try:
-            return JSONResponse(await run_in_threadpool(answer, message))
+            return JSONResponse(await run_in_threadpool(answer, message, user))
         except MusicVideoError as error:  # a plan that cannot be read any more
             return JSONResponse({"error": without_folders(str(error))}, 409)
 
     return handle
 
 
-def check_sender(request: Request) -> None:
-    """A page of this very server, of somebody who has logged in. Raises Refused."""
+def check_sender(request: Request) -> str:
+    """The user's name, "" where there is no password: of a page of this very server, and of somebody who has logged
+    in. Raises Refused."""
     app, headers = request.app, request.headers
     # A form of another site can post plain text unasked, but no JSON.
     if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
@@ -67,11 +71,10 @@ def check_sender(request: Request) -> None:
     # What the browser itself says goes first: behind a proxy the studio may not know its own name.
     if headers.get("sec-fetch-site", "same-origin" if own else "cross-site") != "same-origin":
         raise Refused(403, "this page is not of this studio")
-    if app.auth is not None:
-        # As gradio's own doors do: the names of its cookies, for https and for plain http.
-        names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
-        if not any(request.cookies.get(name) in app.tokens for name in names):
-            raise Refused(401, "log in first")
+    user = user_of(request)
+    if app.auth is not None and user is None:
+        raise Refused(401, "log in first")
+    return user or ""
 
 
 async def _message(request: Request) -> dict:

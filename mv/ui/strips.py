@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from mv.errors import MusicVideoError
-from mv.projects import start_process
+from mv.projects import give_way, start_process
 from mv.schema import Analysis, Timeline, write_atomically
 from mv.ui.edits import shot_signature
 
@@ -127,7 +127,9 @@ def prune(folder: Path, timeline: Timeline) -> None:
 class Sketcher:
     """The studio's drawing process; it starts with the first request and stops when the studio does."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: Path) -> None:
+        """home: the projects' home, whose log it writes to."""
+        self.home = home
         self._process: subprocess.Popen | None = None
         self._lock = threading.Lock()
 
@@ -146,7 +148,7 @@ class Sketcher:
                 try:
                     if self._process is None or self._process.poll() is not None:
                         command = [sys.executable, "-m", "mv.ui.strips"]
-                        self._process = start_process(command, Path(request["folder"]).parent, text=True)
+                        self._process = start_process(command, self.home, text=True)
                     self._process.stdin.write(line)
                     self._process.stdin.flush()
                     return
@@ -164,8 +166,7 @@ class Sketcher:
 
 def main() -> None:
     """Draw for whoever asked last; an older request goes on when that is done, and measuring waits for all drawing."""
-    if hasattr(os, "nice"):
-        os.nice(2)  # after the page, before the rendering
+    give_way(2)  # after the page, before the rendering
     asked: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:

@@ -28,12 +28,13 @@ from mv.errors import InputError, MusicVideoError
 from mv.jobs import Job, JobStore, Kind, Worker
 from mv.model.catalog import MODELS
 from mv.timing import clock
-from mv.ui import edits, measures, plans, strips
+from mv.ui import edits, measures, pictures, plans, strips
 from mv.ui.deliver import deliver
 from mv.ui.desk import Desk, progress_part
 from mv.ui.operations import Correction, give_reference, read_operation
-from mv.ui.project import Project, projects
+from mv.ui.project import Project
 from mv.ui.recent import recent_html
+from mv.ui.spaces import Spaces
 from mv.ui.uploads import uploaded
 
 # An event of the page alone: not in the public API, one after the other.
@@ -49,12 +50,14 @@ QUIET = dict(api_visibility="private", show_progress="hidden", queue=False)
 TO_ADDRESS = "(name) => window.MVStudio.opened(name)"
 DESKS = 32  # projects kept in memory, a few hundred kilobytes each
 EDITS = 200  # in one message
+any_seed = random.SystemRandom().getrandbits  # of this many bits; tests put a repeatable one in its place
+MAX_STEPS = 1000  # of the solver: as many as a model is trained with
 STATUS = 0.5  # seconds for which an edit believes what it knows of the project's job
 
 
 # What the user chooses for a new film, in the order of the page's fields; also names of Page.
 WISHES = (
-    "song", "theme", "style", "pace", "image", "lyrics", "aspect", "size", "seed", "model", "fps", "steps"
+    "song", "theme", "style", "pace", "image", "cast", "lyrics", "aspect", "size", "seed", "model", "fps", "steps"
 )  # fmt: skip
 
 
@@ -70,6 +73,8 @@ class Page:
     style: gr.Dropdown
     pace: gr.Slider
     image: gr.Image
+    pictures: list  # see mv/ui/pictures.py: the files, their names, and what each stands for
+    cast: gr.Textbox
     lyrics: gr.File
     aspect: gr.Radio
     size: gr.Dropdown
@@ -118,8 +123,8 @@ def job_part(job: Job | None, ahead: int = 0) -> dict:
 
 def as_steps(steps: float | None) -> int | None:
     """The field's number; 0 and nothing are the model's own. Raises InputError."""
-    if steps and steps < 0:
-        raise InputError(f"steps: expected 1 or more, or 0 for the model's own, got {steps:g}")
+    if not 0 <= (steps or 0) <= MAX_STEPS:
+        raise InputError(f"steps: expected 1 to {MAX_STEPS}, or 0 for the model's own, got {steps:g}")
     return int(steps or 0) or None
 
 
@@ -141,31 +146,42 @@ def told(handler):
     return wrapper
 
 
+def asked(handler):
+    """As `told`, and the handler hears which user asks."""
+
+    def wrapper(request: gr.Request, *values):
+        return handler(*values, user=request.username or "")
+
+    return told(wrapper)
+
+
 # ---------------------------------------------------------------- what the page does
 
 
 class Studio:
     """Handlers of the page's events."""
 
-    def __init__(self, home: Path, worker: Worker, page: Page) -> None:
+    def __init__(self, home: Path, worker: Worker, page: Page, apart: bool = False) -> None:
+        """apart: every user has projects of their own; `user` is "" where nobody has to log in."""
         self.home, self.store, self.worker, self.page = home, JobStore(home), worker, page
-        self.sketcher = strips.Sketcher()
+        self.spaces = Spaces(home, apart)
+        self.sketcher = strips.Sketcher(home)
         self._desks: dict[str, Desk] = {}  # the last one used stands last
         self._choosing = threading.Lock()
         self._newest: dict[str, tuple[float, Job | None]] = {}  # project → its newest job, and when it was looked up
 
     def connect(self, blocks: gr.Blocks) -> None:
         p = self.page
-        opened = [p.name, p.picker, p.recent, p.archive, *p.wishes, p.news]
+        opened = [p.name, p.picker, p.recent, p.archive, *p.wishes, *p.pictures, p.news]
         address = dict(js=TO_ADDRESS, **QUIET)
 
         blocks.load(told(self.open), None, opened, **OPEN)
-        p.picker.input(told(self.pick), p.picker, opened, **OPEN).then(None, p.name, None, **address)
-        p.archive.upload(told(self.open_archive), p.archive, opened, **OPEN).then(None, p.name, None, **address)
+        p.picker.input(asked(self.pick), p.picker, opened, **OPEN).then(None, p.name, None, **address)
+        p.archive.upload(asked(self.open_archive), p.archive, opened, **OPEN).then(None, p.name, None, **address)
         for button, kind in ((p.make, "make"), (p.plan, "plan")):
-            started = button.click(told(functools.partial(self.start, kind)), p.wishes, opened, **OPEN)
+            started = button.click(asked(functools.partial(self.start, kind)), [*p.wishes, *p.pictures], opened, **OPEN)
             started.success(None, p.name, None, **address)
-        gr.on([p.model.input, p.steps.input], told(self.keep_model), [p.name, p.model, p.steps], None, **QUIET)
+        gr.on([p.model.input, p.steps.blur], asked(self.keep_model), [p.name, p.model, p.steps], None, **QUIET)
 
     def stop(self) -> None:
         self.worker.stop()
@@ -177,42 +193,63 @@ class Studio:
 
     def open(self, request: gr.Request) -> dict:
         """The page has loaded: show the project its address names, if any."""
-        p = self.page
-        lists = {p.picker: gr.Dropdown(choices=projects(self.home), value=None), p.recent: recent_html(self.home)}
+        p, user = self.page, request.username or ""
+        names = self.spaces.names(user)
+        lists = {
+            p.picker: gr.Dropdown(choices=self._choices(user), value=None),
+            p.recent: recent_html(self.home, names),
+        }
         name = request.query_params.get("project", "")
-        return lists | (self.open_named(name) if name else {})
+        return lists | (self.open_named(name, user) if name else {})
 
-    def pick(self, name: str | None) -> dict:
+    def _choices(self, user: str) -> list[tuple[str, str]]:
+        """(label, name) of the user's projects."""
+        return [(name.rpartition("/")[2], name) for name in self.spaces.names(user)]
+
+    def pick(self, name: str | None, user: str = "") -> dict:
         """Of the list; none where the list was left without a choice."""
-        return self.open_named(name) if name else self._nothing()
+        return self.open_named(name, user) if name else self._nothing()
 
-    def open_named(self, name: str) -> dict:
-        project = Project(self.home, name)
+    def open_named(self, name: str, user: str = "") -> dict:
+        project = self.spaces.open(name, user)
         p, wishes = self.page, project.wishes()
         files = {what: getattr(wishes, what) for what in ("song", "image", "lyrics")}
         paths = {what: name and project.folder / name for what, name in files.items()}
         shown = {getattr(p, what): str(path) if path and path.is_file() else None for what, path in paths.items()}
         shown |= {getattr(p, name): getattr(wishes, name) for name in WISHES if name not in files}
+        references = {what: project.folder / file for what, file in wishes.references.items()}
+        there = {what: path for what, path in references.items() if path.is_file()}
+        shown |= dict(zip(p.pictures, pictures.shown(there)))
         shown |= {p.name: name, p.steps: wishes.steps or 0}
-        return shown | self._opened(project)
+        return shown | self._opened(project, user)
 
     def _nothing(self) -> dict:
         """Every component stays as it is; gradio takes an empty answer for a fault."""
         return {self.page.name: gr.skip()}
 
-    def open_archive(self, archive: str | None) -> dict:
+    def open_archive(self, archive: str | None, user: str = "") -> dict:
         if not archive:
             return self._nothing()
-        return {self.page.archive: None} | self.open_named(import_project(archive, self.home))
+        name = self.spaces.prefix(user) + import_project(archive, self.spaces.folder(user))
+        return {self.page.archive: None} | self.open_named(name, user)
 
-    def start(self, kind: Kind, *values) -> dict:
-        """Make or Plan: note the wishes (values as WISHES), submit the job, begin to poll."""
-        project, seed = self.prepare(**dict(zip(WISHES, values, strict=True)))
+    def start(self, kind: Kind, *values, user: str = "") -> dict:
+        """Make or Plan: note the wishes (values as WISHES, then Page.pictures), submit the job, begin to poll."""
+        wishes, (files, _, *chosen) = values[: len(WISHES)], values[len(WISHES) :] or (None, None)
+        references = pictures.references(files, chosen)
+        project, seed = self.prepare(**dict(zip(WISHES, wishes, strict=True)), references=references, user=user)
         self.submit(project, kind)
-        return {self.page.seed: seed} | self._opened(project)
+        return {self.page.seed: seed} | self._opened(project, user)
 
     def prepare(
-        self, song: str | None, seed: float | None, steps: float | None = None, image: str | None = None, **wishes
+        self,
+        song: str | None,
+        seed: float | None,
+        steps: float | None = None,
+        image: str | None = None,
+        *,
+        user: str = "",
+        **wishes,
     ) -> tuple[Project, int]:
         """The project with these wishes and the seed used; -1 draws one. Raises what the user can mend."""
         if not song:
@@ -220,25 +257,27 @@ class Studio:
         if (model := wishes.get("model")) not in (known := ["animatic", *MODELS]):
             raise InputError(f"model: expected one of {', '.join(known)}; got {str(model)[:40]!r}")
         if seed is None or not -1 <= seed < 2**32:
-            raise InputError(f"seed: expected -1 (random) or 0 to {2**32 - 1}, got {seed}")
-        seed = random.SystemRandom().randrange(2**32) if seed == -1 else int(seed)
-        self._refuse_if_busy(make.project_folder(song).name)
-        return Project.start(song, image, seed=seed, steps=as_steps(steps), **wishes), seed
+            got = "nothing" if seed is None else f"{seed:g}"
+            raise InputError(f"seed: expected -1 (random) or 0 to {2**32 - 1}, got {got}")
+        seed = any_seed(32) if seed == -1 else int(seed)
+        within = self.spaces.prefix(user)
+        self._refuse_if_busy(within + make.project_folder(song).name)
+        return Project.start(song, image, within=within, seed=seed, steps=as_steps(steps), **wishes), seed
 
-    def keep_model(self, name: str, model: str, steps: float | None) -> None:
+    def keep_model(self, name: str, model: str, steps: float | None, user: str = "") -> None:
         """The next rendering is by this model."""
         if name:
-            self._keep_wishes(Project(self.home, name), model=model, steps=as_steps(steps))
+            self._keep_wishes(self.spaces.open(name, user), model=model, steps=as_steps(steps))
 
     def _keep_wishes(self, project: Project, **changes) -> None:
         project.wishes().model_copy(update=changes).save(project.folder / "project.json")
 
-    def _opened(self, project: Project) -> dict:
+    def _opened(self, project: Project, user: str) -> dict:
         p = self.page
         news = self._look(project, {})
         return {
             p.name: project.name,
-            p.picker: gr.Dropdown(choices=projects(self.home), value=project.name),
+            p.picker: gr.Dropdown(choices=self._choices(user), value=project.name),
             p.news: {**news, "opened": True},
         }
 
@@ -257,11 +296,11 @@ class Studio:
 
     # -- polling
 
-    def poll(self, message: Mapping) -> dict:
+    def poll(self, message: Mapping, user: str = "") -> dict:
         """What is new since the look at which the page was told `seen`; without "job" where nothing is."""
         seen = message.get("seen") if isinstance(message.get("seen"), dict) else {}
         try:
-            project = self._project(message)
+            project = self._project(message, user)
         except InputError:  # its folder was removed
             return {"kind": "news", "seen": seen, "busy": False}
         job = self.store.status(project.name)
@@ -315,14 +354,14 @@ class Studio:
 
     # -- the editor's messages
 
-    def edit(self, message: Mapping) -> dict:
+    def edit(self, message: Mapping, user: str = "") -> dict:
         """Edits, undos and redos, in the order given. Each is acknowledged by its number, with its error or None; the
         plan as it is after them comes along."""
         edits = message.get("edits")
         edits = [one for one in edits if isinstance(one, dict)][:EDITS] if isinstance(edits, list) else []
         done = {"kind": "answer", "acks": [{"seq": one.get("seq"), "error": None} for one in edits]}
         try:
-            project = self._to_edit(message)
+            project = self._to_edit(message, user)
         except MusicVideoError as error:
             return done | {"acks": [{**ack, "error": without_folders(str(error))} for ack in done["acks"]]}
         desk = self._desk(project)
@@ -339,17 +378,17 @@ class Studio:
         plans.when_saved(project.folder, lambda: self.sketcher.draw(project.folder, near))
         return done
 
-    def ask(self, message: Mapping) -> dict:
+    def ask(self, message: Mapping, user: str = "") -> dict:
         """Everything that undo does not take back."""
         answer = {"kind": "reply", "ack": message.get("seq"), "error": None}
         try:
-            answer |= self._answer(message)
+            answer |= self._answer(message, user)
         except MusicVideoError as error:
             answer["error"] = without_folders(str(error))
         return answer
 
-    def _answer(self, message: Mapping) -> dict:
-        what, project = message.get("ask"), self._project(message)
+    def _answer(self, message: Mapping, user: str) -> dict:
+        what, project = message.get("ask"), self._project(message, user)
         if what == "look":
             shot = str(message.get("id", ""))[:80]
             self.store.prioritise(project.name, [shot] if shot else [])
@@ -413,19 +452,19 @@ class Studio:
     def _retake(self, project: Project, message: Mapping) -> None:
         """Another take of one shot: another seed."""
         self._refuse_if_busy(project.name)
-        shot, seed = str(message.get("id")), random.SystemRandom().randrange(2**32)
+        shot, seed = str(message.get("id")), any_seed(32)
         project.edit(lambda plan: edits.set_seed(plan, plan.index(shot), seed), "another take")
         self.render(project, [shot])
 
-    def _project(self, message: Mapping) -> Project:
+    def _project(self, message: Mapping, user: str) -> Project:
         name = message.get("project")
         if not isinstance(name, str) or not name:
             raise InputError("no project is open: make or plan one first")
-        return Project(self.home, name)
+        return self.spaces.open(name, user)
 
-    def _to_edit(self, message: Mapping) -> Project:
+    def _to_edit(self, message: Mapping, user: str) -> Project:
         """It has a plan, and no job is making another one."""
-        project = self._project(message)
+        project = self._project(message, user)
         known, job = self._newest.get(project.name, (0.0, None))
         if time.monotonic() - known > STATUS:
             job = self.store.status(project.name)

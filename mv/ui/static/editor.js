@@ -67,11 +67,15 @@ MVStudio.mount = (element, api) => {
     "div",
     { className: "mv-empty" },
     h("b", {}, "Your film will be here."),
+    h("p", {}, "Choose a song or click an example, say what it should look like, and press Make."),
     h(
-      "p",
+      "ol",
       {},
-      "Choose a song (or an example), say what it should look like, and press Make. " +
-        "The shot plan comes first, with an animatic to play; then the shots are rendered one by one.",
+      ...[
+        ["Plan", "The song is heard: beat, sections, voice. Shots are cut to it, each with its reasons."],
+        ["Animatic", "The whole film at once, as a sketch to play. Drag cuts, change words, lock what you like."],
+        ["Film", "The shots are rendered one by one and take the sketch's place. Then deliver it anywhere."],
+      ].map(([name, words]) => h("li", {}, h("b", {}, name), words)),
     ),
   );
   const wishes = h(
@@ -142,6 +146,7 @@ MVStudio.mount = (element, api) => {
     timeline.close();
     queue.close();
   };
+  MVStudio.fields.named();
   refresh("opened");
   for (const what of ["job", "plan"]) refresh(what);
 

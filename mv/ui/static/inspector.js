@@ -74,7 +74,7 @@ MVStudio.Inspector = class {
         "div",
         { className: "mv-pair" },
         this.field("Begins with a", this.fields.transition),
-        this.field("of frames", this.fields.frames),
+        this.field("Its length, frames", this.fields.frames),
       ),
       this.field("Seed", this.fields.seed),
       h("div", { className: "mv-buttons" }, this.render, this.retake, this.lock),
@@ -156,7 +156,8 @@ MVStudio.Inspector = class {
   number(name, least, most) {
     const input = MVStudio.h("input", { type: "number", min: least, max: most, step: 1, "data-testid": name });
     input.addEventListener("change", () => {
-      if (input.value !== "") this.send(name, Number(input.value));
+      const value = MVStudio.numberIn(input, name.replaceAll("_", " "), () => this.refresh());
+      if (value !== null) this.send(name, value);
     });
     return input;
   }
@@ -301,10 +302,12 @@ MVStudio.Inspector = class {
     const pen = this.strip.getContext("2d"),
       moments = 4;
     pen.clearRect(0, 0, this.strip.width, this.strip.height);
-    const image = MVStudio.sheets.image(card.strip, () => this.refresh());
-    if (!image) return;
+    const sheet = MVStudio.sheets.of(card, () => this.refresh());
+    if (!sheet) return;
+    const { image, sketches, stale } = sheet;
+    pen.globalAlpha = stale ? 0.3 : 1;
     for (let k = 0; k < moments; k++) {
-      const cell = MVStudio.sheets.cell(image, Math.floor(((k + 0.5) / moments) * card.sketches), card.sketches);
+      const cell = MVStudio.sheets.cell(image, Math.floor(((k + 0.5) / moments) * sketches), sketches);
       const w = Math.min(this.strip.width / moments, (this.strip.height * cell[2]) / cell[3]);
       pen.drawImage(image, ...cell, k * (this.strip.width / moments), 0, w - 2, this.strip.height);
     }

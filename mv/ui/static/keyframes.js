@@ -338,6 +338,13 @@ MVStudio.Keyframes = class {
   }
 
   addAt(at) {
+    const last = this.card.span[1] - this.card.span[0] - 1,
+      there = this.rows.findIndex((row) => Math.round(row[0] * last) === Math.round(at * last));
+    if (there >= 0) {
+      this.choose(there);
+      MVStudio.toast(`Keyframe ${there + 1} is on this frame already: it is chosen`);
+      return;
+    }
     this.edit({ op: "add_keyframe", id: this.card.id, at }).then((answer) => {
       if (answer.error) return;
       const after = this.rows.findIndex((row) => row[0] >= at - 1e-3);
@@ -355,11 +362,11 @@ MVStudio.Keyframes = class {
   }
 
   typed(index, column, input) {
-    const value = Number(input.value);
-    if (input.value === "" || !Number.isFinite(value)) {
-      input.value = this.shown(this.rows[index], column);
-      return;
-    }
+    const [name] = MVStudio.Keyframes.COLUMNS[column],
+      value = MVStudio.numberIn(input, `keyframe ${index + 1}, ${name}`, () => {
+        input.value = this.shown(this.rows[index], column);
+      });
+    if (value === null) return;
     const rows = this.rows.map((row) => [...row]);
     rows[index][column] =
       column === 0 ? value / this.seconds : column === 7 ? value / MVStudio.Keyframes.FILM : value;

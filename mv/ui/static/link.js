@@ -18,6 +18,7 @@ MVStudio.link = (() => {
     list: [],
     cards: new Map(),
     drawn: new Set(),
+    before: new Map(), // shot → the sheet that was to be seen before its last edit: {strip, span, sketches}
     hasPeaks: false,
     job: { state: "", open: false, words: "", left: "", progress: 0 },
     progress: {},
@@ -152,6 +153,7 @@ MVStudio.link = (() => {
         this.state.progress = message.progress;
         told.add("progress");
       }
+      if (message.plan?.number > this.state.number) this.remember(message.plan.shots);
       if (message.strips) {
         this.state.drawn = new Set(message.strips);
         told.add("strips");
@@ -186,10 +188,23 @@ MVStudio.link = (() => {
           state.order = plan.order;
           const known = new Set(plan.order);
           for (const id of state.cards.keys()) if (!known.has(id)) state.cards.delete(id);
+          for (const id of state.before.keys()) if (!known.has(id)) state.before.delete(id);
         }
       } // else an answer that was overtaken
       this.guess();
       told.add("plan");
+    },
+
+    // What was last to be seen of a shot is shown until its new sheet is there; a new shot shows what was in its place.
+    remember(shots) {
+      const { cards, before, list } = this.state;
+      for (const card of shots) {
+        const old = cards.get(card.id) || list[MVStudio.shotAt(list, card.start)];
+        if (!old || old.strip === card.strip) continue;
+        const { strip, span, sketches } = old,
+          seen = MVStudio.sheets.seen(strip) ? { strip, span, sketches } : before.get(old.id);
+        if (seen) before.set(card.id, seen);
+      }
     },
 
     // What the plan will be when the edits under way are done, as far as that is plain. True where there are any.
@@ -252,6 +267,19 @@ MVStudio.clock = (seconds, digits = 2) => {
   return `${minutes}:${rest.toFixed(digits).padStart(digits ? 3 + digits : 2, "0")}`;
 };
 
+// The number typed into a field. What is none (letters, nothing, more than a number holds) is said, and `restore` puts
+// back what was there; then null.
+MVStudio.numberIn = (input, what, restore) => {
+  const value = Number(input.value);
+  if (input.value !== "" && Number.isFinite(value)) return value;
+  const { min, max } = input,
+    range = min !== "" && max !== "" ? ` from ${min} to ${max}` : min !== "" ? ` from ${min} on` : "";
+  MVStudio.toast(`${what}: expected a number${range}; the old one is back`);
+  input.value = "";
+  restore();
+  return null;
+};
+
 // The index of the shot that holds a frame; the last one at and after the end.
 MVStudio.shotAt = (shots, frame) => {
   let low = 0,
@@ -264,13 +292,16 @@ MVStudio.shotAt = (shots, frame) => {
   return low;
 };
 
-// The sheets of animatic frames: images for the stage, small copies for the timeline.
+// The sheets of animatic frames: images for the stage, small copies for the timeline, where those of a take replace them
+// as soon as there is one. While a shot's sheet is drawn anew
+// the one before its edit stands in for it; it says so (stale).
 MVStudio.sheets = (() => {
   const images = new Map(),
     thumbs = new Map(),
     broken = new Set(),
-    asked = new Map(), // strip → those who wait for its small copy
+    asked = new Map(), // strip or key of a take → [card, those who wait for its small copy]
     THUMB = 52,
+    TAKEN = 4, // frames of a take: each is looked for in its film
     IMAGES = 48,
     THUMBS = 700,
     AT_ONCE = 4;
@@ -278,48 +309,85 @@ MVStudio.sheets = (() => {
   const trim = (map, most) => {
     if (map.size > most) map.delete(map.keys().next().value);
   };
-  // The sheet's frames are read and shrunk a few at a time, those asked for last first: they are in view.
+  // Frames are read and shrunk a few shots at a time, those asked for last first: they are in view.
   const load = async () => {
-    const strip = [...asked.keys()].findLast((one) => !asked.get(one).loading);
-    if (!strip || loading >= AT_ONCE) return;
-    const waiting = asked.get(strip);
-    waiting.loading = true;
+    const name = [...asked.keys()].findLast((one) => !asked.get(one).loading);
+    if (!name || loading >= AT_ONCE) return;
+    const job = asked.get(name),
+      [card, waiting] = job;
+    job.loading = true;
     loading++;
     try {
-      const answer = await fetch(`${MVStudio.link.state.head.strips}${strip}.jpg`);
-      shrink(strip, await createImageBitmap(await answer.blob()));
+      thumbs.set(name, name === card.take ? await shrinkTake(card) : await shrinkSheet(card));
+      trim(thumbs, THUMBS);
     } catch {
-      broken.add(strip); // swept away, or no picture: nothing is shown
+      broken.add(name); // swept away, or no picture: nothing is shown
     }
     loading--;
-    asked.delete(strip);
+    asked.delete(name);
     for (const then of waiting) then();
     load();
   };
-  const shrink = (strip, sheet) => {
-    const card = MVStudio.link.shots.find((one) => one.strip === strip);
-    if (!card) return;
-    const n = card.sketches,
-      count = Math.min(8, n),
-      [, , w, h] = sheets.cell(sheet, 0, n);
+  // A row of `count` small frames of this shape, each put there by draw(pen, k, x, width).
+  const row = async (count, aspect, draw) => {
     const canvas = document.createElement("canvas"),
-      frame = Math.round((THUMB * w) / h);
+      frame = Math.round(THUMB * aspect);
     canvas.width = frame * count;
     canvas.height = THUMB;
-    const pen = canvas.getContext("2d");
-    for (let k = 0; k < count; k++) {
+    for (let k = 0; k < count; k++) await draw(canvas.getContext("2d"), k, k * frame, frame);
+    return { canvas, count, frame };
+  };
+  const shrinkSheet = async (card) => {
+    const answer = await fetch(`${MVStudio.link.state.head.strips}${card.strip}.jpg`),
+      sheet = await createImageBitmap(await answer.blob()),
+      n = card.sketches,
+      count = Math.min(8, n),
+      [, , w, h] = sheets.cell(sheet, 0, n);
+    const made = await row(count, w / h, (pen, k, to, width) => {
       const [x, y] = sheets.cell(sheet, Math.floor(((k + 0.5) * n) / count), n);
-      pen.drawImage(sheet, x, y, w, h, k * frame, 0, frame, THUMB);
-    }
+      pen.drawImage(sheet, x, y, w, h, to, 0, width, THUMB);
+    });
     sheet.close();
-    thumbs.set(strip, { canvas, count, frame });
-    trim(thumbs, THUMBS);
+    return made;
+  };
+  const shrinkTake = async (card) => {
+    const video = MVStudio.h("video", { muted: true, preload: "auto" }),
+      comes = (event) =>
+        new Promise((resolve, reject) => {
+          video.addEventListener(event, resolve, { once: true });
+          video.addEventListener("error", reject, { once: true });
+        });
+    const loaded = comes("loadeddata");
+    video.src = MVStudio.link.state.head.takes + card.takes.find((take) => take.key === card.take).file;
+    await loaded;
+    const made = await row(TAKEN, video.videoWidth / video.videoHeight, async (pen, k, to, width) => {
+      const there = comes("seeked");
+      video.currentTime = ((k + 0.5) / TAKEN) * video.duration;
+      await there;
+      pen.drawImage(video, to, 0, width, THUMB);
+    });
+    video.removeAttribute("src");
+    video.load();
+    return { ...made, taken: true };
   };
   const sheets = {
+    seen(strip) {
+      return thumbs.has(strip) || Boolean(images.get(strip)?.naturalWidth);
+    },
+
+    // {image, span, sketches, stale} of a shot, or null; calls back when there is a better one.
+    of(card, then) {
+      const own = sheets.image(card.strip, then),
+        was = MVStudio.link.state.before.get(card.id);
+      if (own) return { image: own, span: card.span, sketches: card.sketches, stale: false };
+      const old = was && sheets.image(was.strip, then, true);
+      return old ? { image: old, span: was.span, sketches: was.sketches, stale: true } : null;
+    },
+
     // Calls back when the image is there; returns it if it is there now.
-    image(strip, then) {
+    image(strip, then, known = false) {
       const { head, drawn } = MVStudio.link.state;
-      if (!head || !drawn.has(strip)) return null;
+      if (!head || !(known || drawn.has(strip))) return null;
       let image = images.get(strip);
       if (!image) {
         image = new Image();
@@ -342,18 +410,22 @@ MVStudio.sheets = (() => {
       return [(i % columns) * w, Math.floor(i / columns) * h, w, h];
     },
 
-    // A row of up to 8 small frames of the shot, as a canvas with `count` and `frame` (its width); null while it loads,
-    // then calls back.
+    // A row of up to 8 small frames of the shot's take, else of its sheet: a canvas with `count` and `frame` (its width),
+    // `taken` where it is a take's; while it is drawn or loads the one before, if any (stale). Then calls back.
     thumbs(card, then) {
-      const known = thumbs.get(card.strip);
-      if (known || broken.has(card.strip) || !MVStudio.link.state.drawn.has(card.strip)) return known || null;
-      const waiting = asked.get(card.strip);
-      if (waiting) waiting.add(then);
-      else {
-        asked.set(card.strip, new Set([then]));
-        load();
+      const { before, drawn } = MVStudio.link.state;
+      for (const name of [card.take, card.strip]) {
+        if (!name || broken.has(name) || (name === card.strip && !drawn.has(name))) continue;
+        if (thumbs.has(name)) return thumbs.get(name);
+        if (asked.has(name)) asked.get(name)[1].add(then);
+        else {
+          asked.set(name, [card, new Set([then])]);
+          load();
+        }
       }
-      return null;
+      const old = thumbs.get(before.get(card.id)?.strip);
+      // The same object each time: a tile that shows it is drawn once.
+      return old ? (old.faded ||= { ...old, stale: true }) : null;
     },
   };
   return sheets;

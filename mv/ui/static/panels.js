@@ -152,9 +152,14 @@ MVStudio.Panels = class {
           "aria-label": `Start of section ${index + 1}, seconds`,
           "data-testid": `section-start-${index}`,
         });
-        begins.addEventListener("change", () =>
-          MVStudio.link.edit({ op: "move_section", index, time: Number(begins.value) }),
-        );
+        const restore = () => {
+          begins.value = start;
+        };
+        begins.addEventListener("change", () => {
+          const time = MVStudio.numberIn(begins, `start of section ${index + 1}`, restore);
+          if (time === null) return;
+          MVStudio.link.edit({ op: "move_section", index, time }).then((answer) => answer.error && restore());
+        });
         return h("div", {}, begins, h("span", {}, `${MVStudio.clock(start)} – ${MVStudio.clock(end)}`), select);
       }),
     );

@@ -227,7 +227,8 @@ MVStudio.Stage = class {
       this.rest(this.videos[1 - this.front]);
     }
     this.drawVeil(shots);
-    if (!shown) this.label("animatic", "ANIMATIC · an instant sketch, not the film");
+    if (!shown && this.stale) this.label("animatic", "ANIMATIC · being drawn anew");
+    else if (!shown) this.label("animatic", "ANIMATIC · an instant sketch, not the film");
     else if (shown.model === "animatic") this.label("animatic", "ANIMATIC take · drawn, not by the model");
     else this.label("take", `Take · ${shown.model}`);
     if (!next || mix) return;
@@ -270,7 +271,10 @@ MVStudio.Stage = class {
       this.over.hidden = Boolean(seen);
       this.over.style.opacity = share;
     }
-    if (!seen) this.drawSketch(over ? this.over : this.canvas, card, time);
+    if (!seen) {
+      const stale = this.drawSketch(over ? this.over : this.canvas, card, time);
+      if (!over) this.stale = stale;
+    }
     return seen ? take : null;
   }
 
@@ -324,9 +328,9 @@ MVStudio.Stage = class {
     return ready;
   }
 
+  // True where it is the sketch from before an edit, dimmed: the new one is being drawn.
   drawSketch(canvas, card, time) {
-    const part = (time * this.fps - card.span[0]) / (card.span[1] - card.span[0]),
-      pen = canvas.getContext("2d"),
+    const pen = canvas.getContext("2d"),
       { head } = MVStudio.link.state;
     const height = Math.round(512 * (head.height / head.width)),
       [w, h] = height > 512 ? [Math.round(512 / (height / 512)), 512] : [512, height];
@@ -334,20 +338,26 @@ MVStudio.Stage = class {
       canvas.width = w;
       canvas.height = h;
     }
-    const image = MVStudio.sheets.image(card.strip, () => {
+    const sheet = MVStudio.sheets.of(card, () => {
       this.drawn = undefined;
     });
-    if (image) {
-      const n = card.sketches,
-        cell = MVStudio.sheets.cell(image, Math.max(0, Math.min(n - 1, Math.floor(part * n))), n);
-      pen.drawImage(image, ...cell, 0, 0, w, h);
-      return;
-    }
     pen.fillStyle = "#14161c";
+    if (sheet) {
+      const { sketches: n, span } = sheet,
+        part = (time * this.fps - span[0]) / (span[1] - span[0]),
+        cell = MVStudio.sheets.cell(sheet.image, Math.max(0, Math.min(n - 1, Math.floor(part * n))), n);
+      pen.drawImage(sheet.image, ...cell, 0, 0, w, h);
+      if (!sheet.stale) return false;
+      pen.globalAlpha = 0.6;
+      pen.fillRect(0, 0, w, h);
+      pen.globalAlpha = 1;
+      return true;
+    }
     pen.fillRect(0, 0, w, h);
     pen.fillStyle = "#9aa3b5";
     pen.font = "16px sans-serif";
     pen.textAlign = "center";
     pen.fillText("drawing the animatic…", w / 2, h / 2);
+    return false;
   }
 };

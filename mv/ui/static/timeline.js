@@ -608,7 +608,8 @@ MVStudio.Timeline = class {
     return node;
   }
 
-  // A shot's frames side by side, each of the moment it stands at; those of a mere sketch are paler.
+  // A shot's frames side by side, each of the moment it stands at; those of a mere sketch are paler, and those that are
+  // being drawn anew are dim.
   drawThumbs(pen, rows, left, view, card) {
     const row = this.picturesOf(card);
     const start = Math.round(this.x(card.start)) - left,
@@ -618,11 +619,13 @@ MVStudio.Timeline = class {
     if (!row) return;
     const tiles = Math.ceil(width / row.frame),
       height = row.canvas.height;
-    pen.globalAlpha = card.take ? 1 : 0.8;
+    const [first, stop] = row.stale ? this.link.state.before.get(card.id).span : card.span;
+    pen.globalAlpha = row.stale ? 0.3 : row.taken ? 1 : 0.8;
     for (let tile = Math.max(0, Math.floor(-start / row.frame)); tile < tiles; tile++) {
       const x = start + tile * row.frame,
         shown = Math.min(row.frame, start + width - 1 - x),
-        k = Math.min(row.count - 1, Math.floor(((tile + 0.5) / tiles) * row.count));
+        frame = card.start + ((tile + 0.5) / tiles) * (card.end - card.start),
+        k = Math.max(0, Math.min(row.count - 1, Math.floor(((frame - first) / (stop - first)) * row.count)));
       if (x > view || shown <= 0) break;
       pen.drawImage(row.canvas, k * row.frame, 0, shown, height, x, rows.shots, shown, height);
     }
