@@ -3,9 +3,10 @@
     python bench/cluster.py                        writes bench/results/cluster.json
     python bench/cluster.py --model mv-mini --shots 4 --size 288x160      takes of a real model instead
 
-Every node is a raylet with one processor core. Without --model a shot takes a fixed time of waiting, as if its device
-were elsewhere: so the speed-up shows what handing out, the way there and back, and keeping take from it, however busy
-this machine is. With --model nodes share the machine's cores; then only the films are compared, not the times.
+Every node is a raylet with one processor core and, as another machine would have, device locks of its own. Without
+--model a shot takes a fixed time of waiting, as if its device were elsewhere: so the speed-up shows what handing out,
+the way there and back, and keeping take from it, however busy this machine is. With --model nodes share the machine's
+cores; then only the films are compared, not the times.
 
 Needs requirements-cluster.txt.
 """
@@ -83,14 +84,17 @@ def main() -> None:
 def run(folder: Path, load, shots: int, width: int, height: int) -> dict:
     """One run: here, then on one node, on two, and on three of which one is killed. All films must be the same."""
     from ray.cluster_utils import Cluster
+    from test_executors import patiently
 
     report: dict = {}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    machine = lambda number: {"num_cpus": 1, "env_vars": {"MV_DEVICES": str(folder / f"devices {number}")}}
+    head = {"include_dashboard": False, **machine(1)}
+    cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     try:
         expected, report["here"] = film(folder / "here", load(), shots, width, height)
         executor = ray_executor(load, cluster.address)
         for nodes, name in ((1, "one node"), (2, "two nodes"), (3, "three nodes, one killed")):
-            node = cluster.add_node(num_cpus=1) if nodes > 1 else None
+            node = patiently(partial(cluster.add_node, **machine(nodes))) if nodes > 1 else None
             wait_for_devices(executor, nodes)
             killer = Killer(cluster, node) if nodes == 3 else None
             seen, report[name] = film(folder / str(nodes), executor, shots, width, height, killer)

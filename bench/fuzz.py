@@ -9,6 +9,7 @@ our errors; anything else is a fault: another exception, a crash, more than a mi
 import argparse
 import io
 import json
+import os
 import random
 import selectors
 import subprocess
@@ -95,6 +96,7 @@ def watched(child: subprocess.Popen):
 def be_child(kind: str, seed: str, first: str, cases: str, folder: str) -> None:
     work = Path(folder)
     work.mkdir(exist_ok=True)
+    os.environ["MV_HOME"] = str(work / "home")
     samples = make_samples(kind, work)
     print("ready", flush=True)
     for number in range(int(first), int(cases)):
@@ -202,9 +204,10 @@ def _zips(work: Path) -> list[tuple[str, bytes]]:
 
 
 def _read_sound(path: Path, work: Path) -> None:
-    from mv.audio import read_audio
+    """As a plan job does: what can be decoded is listened to and planned."""
+    from mv import make
 
-    read_audio(path)
+    make.plan_film(path)
 
 
 def _read_picture(path: Path, work: Path) -> None:

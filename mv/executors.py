@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from mv.devices import turn
 from mv.errors import ModelError
-from mv.generation import PATIENCE, Conditions, Renderer, ShotQueue, Task, render_take, take_key
+from mv.generation import PATIENCE, Conditions, Renderer, ShotQueue, Task, free_name, render_take, take_key
 from mv.schema import Take
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +39,7 @@ EXCLUDED = [
     "**/__pycache__",
     "/.*_cache",
 ]
+REST = 5.0  # seconds until a device that another process has is asked again
 LONELY = 120.0  # seconds without a single device until the work is given up
 MAX_LOSSES = 3  # devices that one shot may take down
 
@@ -46,22 +48,27 @@ class DeviceLost(Exception):
     """The machine or the process that drew a shot is gone."""
 
 
+class DeviceBusy(Exception):
+    """Another process of its machine renders on the device: which, in words."""
+
+
 @dataclass(frozen=True)
 class Parcel:
-    """A shot on its way to a device. reference: suffix and content of the conditions' picture, which lies elsewhere
-    there."""
+    """A shot on its way to a device. name: of the take, one that is free at home. reference: suffix and content of the
+    conditions' picture, which lies elsewhere there."""
 
     key: str
+    name: str
     conditions: Conditions
     reference: tuple[str, bytes] | None
 
     @classmethod
-    def of(cls, task: Task) -> "Parcel":
-        conditions = task.conditions()
+    def of(cls, task: Task, takes_dir: Path) -> "Parcel":
+        conditions, name = task.conditions(), free_name(takes_dir, task.key)
         if conditions.reference is None:
-            return cls(task.key, conditions, None)
+            return cls(task.key, name, conditions, None)
         picture = Path(conditions.reference)
-        return cls(task.key, replace(conditions, reference=None), (picture.suffix, picture.read_bytes()))
+        return cls(task.key, name, replace(conditions, reference=None), (picture.suffix, picture.read_bytes()))
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ class Cluster(Protocol):
     def start(self, device: str, parcel: Parcel) -> None: ...
 
     def poll(self, seconds: float) -> list[tuple[str, Rendered | Exception]]:
-        """What has ended by now, by device, after waiting this long at most. DeviceLost: the device is gone."""
+        """What has ended by now, by device, after waiting this long at most. DeviceLost: the device is gone;
+        DeviceBusy: it cannot draw now."""
 
     def progress(self) -> dict[str, float]:
         """0..1 by device."""
@@ -100,9 +108,10 @@ class ClusterExecutor:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.name, self.identity = cluster.describe()
+        self._rests: dict[str, tuple[float, str]] = {}  # device: until when, on the monotonic clock, and why
 
     def run(self, queue: ShotQueue, takes_dir: Path) -> None:
-        busy: dict[str, Task] = {}
+        busy: dict[str, tuple[Task, Parcel]] = {}
         losses: Counter[str] = Counter()
         seen = time.monotonic()
         try:
@@ -112,25 +121,40 @@ class ClusterExecutor:
                 seen = time.monotonic() if devices else seen
                 if time.monotonic() - seen > LONELY:
                     raise ModelError("no machine of the cluster is left to render on; start one and go on from here")
-                self._hand_out(queue, devices, busy)
+                self._rests = {device: rest for device, rest in self._rests.items() if rest[0] > time.monotonic()}
+                self._hand_out(queue, devices - self._rests.keys(), busy, takes_dir)
+                if self._rests and not busy:
+                    queue.wait(next(iter(self._rests.values()))[1])
                 for device, result in self.cluster.poll(PATIENCE):
-                    self._take_back(queue, busy.pop(device), result, takes_dir, losses)
+                    self._take_back(queue, device, *busy.pop(device), result, takes_dir, losses)
                 for device, share in self.cluster.progress().items():
                     if device in busy:
-                        queue.progress(busy[device], share)
+                        queue.progress(busy[device][0], share)
         finally:
             self.cluster.stop()
 
-    def _hand_out(self, queue: ShotQueue, devices: set[str], busy: dict[str, Task]) -> None:
+    def _hand_out(
+        self, queue: ShotQueue, devices: set[str], busy: dict[str, tuple[Task, Parcel]], takes_dir: Path
+    ) -> None:
         for device in sorted(devices - busy.keys()):
             task = queue.next()
             if task is None:
                 return
-            busy[device] = task
-            self.cluster.start(device, Parcel.of(task))
+            try:
+                parcel = Parcel.of(task, takes_dir)
+            except Exception as error:  # as where a shot is drawn here
+                queue.fail(task, error)
+                continue
+            busy[device] = task, parcel
+            self.cluster.start(device, parcel)
 
-    def _take_back(self, queue: ShotQueue, task: Task, result, takes_dir: Path, losses: Counter[str]) -> None:
-        if isinstance(result, DeviceLost):
+    def _take_back(
+        self, queue: ShotQueue, device: str, task: Task, parcel: Parcel, result, takes_dir: Path, losses: Counter[str]
+    ) -> None:
+        if isinstance(result, DeviceBusy):
+            self._rests[device] = time.monotonic() + REST, str(result)
+            queue.put_back(task)
+        elif isinstance(result, DeviceLost):
             losses[task.key] += 1
             if losses[task.key] < MAX_LOSSES:
                 logging.warning("a device was lost, its shot goes to another one: %s", result)
@@ -142,13 +166,15 @@ class ClusterExecutor:
         elif hashlib.sha256(result.content).hexdigest() != result.sha256:
             queue.fail(task, OSError("a take was damaged on its way through the network"))
         else:
-            queue.finish(task, keep(result, takes_dir))
+            queue.finish(task, keep(result, parcel, takes_dir))
 
 
-def keep(rendered: Rendered, takes_dir: Path) -> Take:
-    """Write a take that has arrived, whole or not at all."""
+def keep(rendered: Rendered, parcel: Parcel, takes_dir: Path) -> Take:
+    """Write a take that has arrived, whole or not at all. Raises ModelError for another one than was asked for."""
     from mv.video import whole_file
 
+    if (rendered.take.key, rendered.take.file) != (parcel.name, f"{parcel.name}.mp4"):
+        raise ModelError("a machine of the cluster sent another take than it was asked for")
     with whole_file(takes_dir / rendered.take.file) as temporary:
         temporary.write_bytes(rendered.content)
     return rendered.take
@@ -165,7 +191,7 @@ def draw(renderer: Renderer, parcel: Parcel, on_progress: Callable[[float], None
             conditions = replace(conditions, reference=str(picture))
         if take_key(conditions, renderer) != parcel.key:
             raise ModelError("a machine of the cluster has other weights or another version of MV Studio")
-        take = render_take(conditions, parcel.key, renderer, Path(folder), on_progress)
+        take = render_take(conditions, parcel.key, renderer, Path(folder), on_progress, name=parcel.name)
         content = (Path(folder) / take.file).read_bytes()
     return Rendered(take, content, hashlib.sha256(content).hexdigest())
 
@@ -274,11 +300,12 @@ class RayCluster:
         self._asked.pop(device, None)
         try:
             return self._ray.get(promise)
-        except (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError) as error:
-            self._hired.pop(device, None)
-            return DeviceLost(str(error).strip().splitlines()[0])
         except self._ray.exceptions.RayTaskError as error:
             return error.cause if isinstance(error.cause, Exception) else error
+        except self._ray.exceptions.RayError as error:  # its process, its machine, or what it sent
+            with suppress(self._ray.exceptions.RayError):  # whatever is left of it must not keep the device
+                self._ray.kill(self._hired.pop(device))
+            return DeviceLost(str(error).strip().partition("\n")[0])
 
     def progress(self) -> dict[str, float]:
         for device in self._work:
@@ -305,10 +332,15 @@ class RayCluster:
         return self._ray.wait(promises, num_returns=len(promises), timeout=seconds)[0]
 
 
+def _busy(holder: str) -> None:
+    raise DeviceBusy(holder)
+
+
 def _actor_class(ray):
     @ray.remote(concurrency_groups={"talk": 1})
     class Painter:
-        """Loads its model once. Draws in one thread, and tells its progress in another."""
+        """Loads its model once. Draws in one thread, and tells its progress in another. Another process that renders
+        on its device, the studio's worker for one, is not joined: the device is busy then."""
 
         def __init__(self, load: Callable[[], Renderer]) -> None:
             self.renderer, self.share = load(), 0.0
@@ -318,7 +350,8 @@ def _actor_class(ray):
 
         def draw(self, parcel: Parcel) -> Rendered:
             self.share = 0.0
-            return draw(self.renderer, parcel, self._note)
+            with turn(_busy):
+                return draw(self.renderer, parcel, self._note)
 
         def _note(self, share: float) -> None:
             self.share = share

@@ -249,6 +249,8 @@ class ShotQueue:
         self.report(share)
 
     def pictured(self, task: Task, picture: Callable[[], np.ndarray]) -> None:
+        """Between denoising steps and decoded pieces: also a moment to stop. Raises Cancelled."""
+        self.check_cancelled()
         self._tell(task, self._ledger.pictured, cache(picture))
 
     def finish(self, task: Task, take: Take) -> None:
@@ -328,9 +330,11 @@ def render_take(
     on_progress: Callable[[float], None] = lambda share: None,
     cancelled: Callable[[], bool] = lambda: False,
     on_picture: Callable[[Callable[[], np.ndarray]], None] = lambda picture: None,
+    name: str | None = None,
 ) -> Take:
     """Render one shot and write its file, whole or not at all, under a name that no take has yet.
 
+    name: the free one, where the take will lie in another folder than takes_dir; see free_name.
     A renderer that `resumes` keeps where it stands beside the takes: killed in the middle, it goes on from there. One
     that `shows` calls on_picture now and then; see Ledger.pictured.
     """
@@ -343,7 +347,7 @@ def render_take(
     frames = renderer.render(conditions, on_progress, cancelled, **options)
     _check_frames(frames, conditions, renderer)
     seconds = time.perf_counter() - start
-    name = _free_name(takes_dir, key)
+    name = name or free_name(takes_dir, key)
     take = Take(
         key=name, file=f"{name}.mp4", model=renderer.name, num_frames=conditions.num_frames, seconds=round(seconds, 3)
     )
@@ -446,7 +450,8 @@ def _attempts(takes_dir: Path, key: str) -> list[tuple[int, Path]]:
     return found
 
 
-def _free_name(takes_dir: Path, key: str) -> str:
+def free_name(takes_dir: Path, key: str) -> str:
+    """Of the next take of this content: takes are never overwritten."""
     attempts = [attempt for attempt, _ in _attempts(takes_dir, key)]
     return f"{key}-{max(attempts) + 1}" if attempts else key
 

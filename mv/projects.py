@@ -153,6 +153,15 @@ def start_process(command: Sequence[str], home: str | Path, **options) -> subpro
         )
 
 
+def give_way(nice: int) -> None:
+    """Let others on this machine go first, the more so the higher the number, up to 19."""
+    if hasattr(os, "nice"):
+        os.nice(nice)
+    # A Linux desktop weighs sessions against each other, and processes only within one: start_process makes a session.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(nice))
+
+
 # ---------------------------------------------------------------- what a killed process leaves
 
 

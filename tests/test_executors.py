@@ -1,7 +1,11 @@
 """Shots on many devices: the same film as here, whoever is lost on the way."""
 
+import os
 import random
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -12,17 +16,18 @@ from typer.testing import CliRunner
 from mv import executors, generation, make
 from mv.cli import app
 from mv.errors import Cancelled, InputError, ModelError
-from mv.executors import ClusterExecutor, DeviceLost, Parcel, Rendered, draw
+from mv.executors import ClusterExecutor, DeviceBusy, DeviceLost, Parcel, Rendered, draw
 from mv.generation import chosen_take, generate
 
 
 class FakeCluster:
     """Devices in this process. Each shot takes `polls` looks; `losses` names the starts (1, 2 ...) that lose their
-    device for good, `damages` those whose file arrives damaged, `faults` those that fail."""
+    device for good, `damages` those whose file arrives damaged, `faults` those that fail, `taken` those whose device
+    another process has."""
 
-    def __init__(self, renderer, devices=("a", "b"), polls=2, losses=(), damages=(), faults=()):
+    def __init__(self, renderer, devices=("a", "b"), polls=2, losses=(), damages=(), faults=(), taken=()):
         self.renderer, self.alive, self.polls = renderer, set(devices), polls
-        self.losses, self.damages, self.faults = losses, damages, faults
+        self.losses, self.damages, self.faults, self.taken = losses, damages, faults, taken
         self.work, self.starts, self.most, self.stopped = {}, 0, 0, 0
         self.order = []
 
@@ -52,6 +57,8 @@ class FakeCluster:
         if number in self.losses:
             self.alive.discard(device)
             return DeviceLost(f"{device} is gone")
+        if number in self.taken:
+            return DeviceBusy("another process (rendering, number 7 on box) works on it")
         if number in self.faults:
             return MemoryError("no room")
         try:
@@ -122,6 +129,67 @@ def test_faults_and_damaged_files_are_tried_again(timeline, tmp_path, expected):
     assert cluster.starts == 5
 
 
+def test_a_device_that_another_process_has_is_left_to_it_for_a_while(timeline, tmp_path, expected, monkeypatch):
+    monkeypatch.setattr(executors, "REST", 0.05)
+    said = []
+    cluster = FakeCluster(CountingRenderer(), ["a"], polls=0, taken=(1, 2, 3, 4))
+    made = film(timeline, cluster, tmp_path / "takes", on_progress=lambda p: said.append(p.waits))
+    assert keys(made) == expected and cluster.starts == 7, "more often than a shot may fail"
+    assert any("number 7 on box" in words for words in said) and said[-1] == ""
+
+
+def test_the_others_go_on_while_one_device_is_taken(timeline, tmp_path, expected):
+    cluster = FakeCluster(CountingRenderer(), ["a", "b"], polls=0, taken=(1,))
+    since = time.monotonic()
+    assert keys(film(timeline, cluster, tmp_path / "takes")) == expected
+    assert time.monotonic() - since < executors.REST
+
+
+def test_waiting_for_a_taken_device_can_be_cancelled(timeline, tmp_path):
+    deadline = time.monotonic() + 0.3
+    cluster = FakeCluster(CountingRenderer(), ["a"], polls=0, taken=range(1, 99))
+    with pytest.raises(Cancelled):
+        film(timeline, cluster, tmp_path / "takes", cancelled=lambda: time.monotonic() > deadline)
+    assert cluster.starts == 1
+
+
+def test_takes_drawn_elsewhere_are_never_overwritten(timeline, tmp_path, expected):
+    film(timeline, FakeCluster(CountingRenderer()), tmp_path / "takes")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "takes").iterdir()}
+    made = film(timeline, FakeCluster(CountingRenderer()), tmp_path / "takes", fresh=True)
+    assert keys(made) == [f"{key}-2" for key in expected]
+    after = {path.name: path.read_bytes() for path in (tmp_path / "takes").iterdir()}
+    assert len(after) == 6 and before.items() <= after.items()
+    again = film(timeline, FakeCluster(CountingRenderer()), tmp_path / "takes")
+    assert keys(again) == keys(made), "the newest is found"
+
+
+def test_another_take_than_was_asked_for_is_refused(timeline, tmp_path):
+    cluster = FakeCluster(CountingRenderer())
+    result = cluster._result
+
+    def elsewhere(*values):
+        rendered = result(*values)
+        return replace(rendered, take=rendered.take.model_copy(update={"file": "../../evil.mp4"}))
+
+    cluster._result = elsewhere
+    with pytest.raises(ModelError, match="another take"):
+        film(timeline, cluster, tmp_path / "takes")
+    assert not list(tmp_path.rglob("evil.mp4"))
+
+
+def test_a_shot_that_cannot_be_sent_fails_like_one_that_cannot_be_drawn(timeline, tmp_path, expected, monkeypatch):
+    of, faults = Parcel.of, [OSError("the picture is being written")]
+
+    def send(task, folder):
+        if faults:
+            raise faults.pop()
+        return of(task, folder)
+
+    monkeypatch.setattr(Parcel, "of", send)
+    assert keys(film(timeline, FakeCluster(CountingRenderer()), tmp_path / "takes")) == expected
+
+
 def test_a_shot_that_takes_down_every_device_is_given_up(timeline, tmp_path):
     cluster = FakeCluster(CountingRenderer(), "abcdefghi", losses=range(1, 100))
     with pytest.raises(ModelError, match="took down 3 devices"):
@@ -175,15 +243,13 @@ def test_a_reference_picture_travels_with_its_shot(timeline, tmp_path):
 
     conditions = replace(conditions_of(timeline)(0), reference=str(picture))
     task = generation.Task(generation.take_key(conditions, Looking()), (0,), 24, lambda: conditions)
-    parcel = Parcel.of(task)
+    parcel = Parcel.of(task, tmp_path)
     picture.unlink()
     rendered = draw(Looking(), parcel, lambda share: None)
     assert seen == [(True, b"a picture")] and isinstance(rendered, Rendered)
 
 
 def test_ray_that_is_not_installed_is_said(monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ModelError, match="requirements-cluster"):
         executors.ray_executor(partial(make.load_model, "animatic"))
@@ -205,15 +271,17 @@ def test_the_command_says_which_executors_there_are(timeline, analysis, tmp_path
 
 
 @pytest.fixture
-def two_nodes():
+def two_nodes(tmp_path):
     """Two raylets on this machine, with a processor core each: the head, and one that can be killed."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-cluster.txt")
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 1, "include_dashboard": False}
+    # Each stands for a machine: their locks must not meet.
+    places = [{"MV_DEVICES": str(tmp_path / name)} for name in ("first", "second")]
+    head = {"num_cpus": 1, "include_dashboard": False, "env_vars": places[0]}
     cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     try:
-        yield cluster, patiently(lambda: cluster.add_node(num_cpus=1))
+        yield cluster, patiently(lambda: cluster.add_node(num_cpus=1, env_vars=places[1]))
     finally:
         import ray
 
@@ -231,8 +299,29 @@ def patiently(start):
     raise late
 
 
+HOLD = "import sys; from mv.devices import turn\nwith turn(print):\n    print('mine', flush=True); sys.stdin.read()"
+
+
+@contextmanager
+def taken(folder):
+    """The device of one node is in the hands of another process, as the studio's worker would have it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        cwd=executors.ROOT,
+        env={**os.environ, "MV_DEVICES": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout.readline() == "mine\n"
+        yield process
+        process.kill()
+
+
 @pytest.mark.slow
 def test_a_ray_cluster_makes_the_same_film_though_a_node_is_killed(timeline, tmp_path, two_nodes):
+    """And it waits while all its devices are others'."""
     cluster, second = two_nodes
     animatic = make.load_model("animatic")
     here = generate(timeline, conditions_of(timeline), animatic, tmp_path / "here")
@@ -241,14 +330,22 @@ def test_a_ray_cluster_makes_the_same_film_though_a_node_is_killed(timeline, tmp
     while len(executor.cluster.devices()) < 2:
         assert time.monotonic() < deadline, "the second node was not found"
         time.sleep(0.2)
-    killed = []
+    killed, waited = [], []
 
     def kill_one(progress):
+        if progress.waits and not waited:
+            waited.append(progress.waits)
+            assert progress.frames_done == 0
+            for holder in holders:
+                holder.kill()
         if not killed and progress.frames_done > 0:
             killed.append(progress)
             cluster.remove_node(second, allow_graceful=False)
 
-    there = generate(timeline, conditions_of(timeline), executor, tmp_path / "there", on_progress=kill_one)
+    with taken(tmp_path / "first") as one, taken(tmp_path / "second") as other:
+        holders = [one, other]
+        there = generate(timeline, conditions_of(timeline), executor, tmp_path / "there", on_progress=kill_one)
+    assert "another process (rendering, number" in waited[0]
     assert killed and keys(there) == keys(here)
     for shot in there.shots:
         name = chosen_take(shot).file

@@ -258,6 +258,27 @@ def test_cancel_wins_over_pause(store):
     assert store.get(job.id).state == "cancelled"
 
 
+@pytest.mark.parametrize("asked, state", [("cancel", "cancelled"), ("pause", "paused")])
+@pytest.mark.parametrize("how", ["put back", "tried later", "on a full disk", "handed on", "outranked"])
+def test_what_the_user_asked_for_in_the_last_moment_is_not_lost(store, asked, state, how):
+    """The worker has made up its mind already when the button is pressed."""
+    job = store.submit("song", "make")
+    store.claim("host:1:a")
+    getattr(store, asked)(job.id)
+    end = {
+        "put back": lambda: store.put_back(job.id, "host:1:a"),
+        "tried later": lambda: store.try_later(job.id, "host:1:a", "no memory"),
+        "on a full disk": lambda: store.hold(job.id, "host:1:a", "the disk is full", 2**60),
+        "handed on": lambda: store.hand_on(job.id, "host:1:a"),
+        "outranked": lambda: store.halt(job.id, "host:1:a"),
+    }
+    end[how]()
+    after = store.get(job.id)
+    assert (after.state, after.cancel, after.pause) == (state, False, False)
+    assert after.needs is None, "it does not go on by itself"
+    assert store.claim("host:1:a") is None
+
+
 def test_a_failed_or_cancelled_job_can_be_tried_again(store):
     job = store.submit("song", "make")
     store.claim("host:1:a")

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "mv.archive": (*BASE, "mv.projects", "mv.video"),
     "mv.devices": (*BASE, "mv.projects"),
     "mv.generation": (*BASE, "mv.camera", "mv.devices", "mv.projects", "mv.video"),
-    "mv.executors": (*BASE, "mv.generation", "mv.video"),
+    "mv.executors": (*BASE, "mv.devices", "mv.generation", "mv.video"),
     "mv.animatic": (*BASE, "mv.camera", "mv.generation", "mv.world"),
     "mv.pieces": (*BASE, "mv.video"),
     "mv.assembly": (*BASE, "mv.audio", "mv.video", "mv.generation", "mv.pieces", "mv.lyrics"),

@@ -14,9 +14,10 @@ import fuzz  # noqa: E402
 
 
 @pytest.mark.parametrize("kind", fuzz.KINDS)
-def test_mutated_files_are_taken_or_refused_in_our_words(tmp_path, kind):
+def test_mutated_files_are_taken_or_refused_in_our_words(tmp_path, kind, monkeypatch):
     work = tmp_path / "work"
     work.mkdir()
+    monkeypatch.setenv("MV_HOME", str(work / "home"))
     samples = fuzz.make_samples(kind, work)
     outcomes = [fuzz.try_case(kind, samples, random.Random(f"ci {kind} {number}"), work) for number in range(25)]
     assert [outcome for outcome in outcomes if outcome.startswith("fault")] == []

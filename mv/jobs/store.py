@@ -22,7 +22,7 @@ from typing import Literal
 
 from mv.errors import InputError, OutputError
 from mv.generation import backoff
-from mv.projects import free_bytes
+from mv.projects import free_bytes, lock
 
 STALE = 30.0  # seconds without a heartbeat until a worker counts as dead; compiling may hold a process up for 10 s
 DEAD = 2.0  # ... when its process is seen to be gone
@@ -172,13 +172,8 @@ class JobStore:
         self.path = self.home / "jobs.sqlite3"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._migrate()
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError:
-                self._set_aside()
-                self._migrate()
+            if not self._opens():
+                self._mend()
             self._hold_open()
         except (OSError, sqlite3.Error) as error:
             raise OutputError(f"{home}: cannot keep projects here: {error}. Choose another folder.") from None
@@ -209,6 +204,23 @@ class JobStore:
                 for statement in filter(str.strip, script.split(";")):
                     database.execute(statement)
             database.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+    def _mend(self) -> None:
+        """One process at a time, and each looks again: what another has mended must not be set aside too."""
+        with lock(self.home, "mending the job store"):
+            if not self._opens():
+                self._set_aside()
+                self._migrate()
+
+    def _opens(self) -> bool:
+        """False where it is damaged."""
+        try:
+            self._migrate()
+        except sqlite3.OperationalError:  # locked, or no space
+            raise
+        except sqlite3.DatabaseError:
+            return False
+        return True
 
     def _set_aside(self) -> None:
         name = f"{self.path.name}.damaged-{uuid.uuid4().hex[:8]}"
@@ -278,7 +290,7 @@ class JobStore:
         return json.loads(row[0]) if row else []
 
     def cancel(self, job_id: str) -> None:
-        """A waiting or paused job stops at once, a running one within two heartbeats of its worker."""
+        """A waiting or paused job stops at once, a running one within LOOK and GRACE of mv/jobs/worker.py."""
         self._stop(job_id, "cancel", "cancelled", "Cancelled", "('queued', 'paused')")
 
     def pause(self, job_id: str) -> None:
@@ -321,13 +333,12 @@ class JobStore:
         On PLANNING only what is to be planned, elsewhere only what is to be rendered, without a device both.
         """
         now = time.monotonic()
-        fits = "1" if not device else f"{_PLANS.format('jobs')} = {int(device == PLANNING)}"
         with self._database() as database:
             database.execute("BEGIN IMMEDIATE")
             row = database.execute(
                 f"""UPDATE jobs SET state = 'running', worker = ?, device = ?, heartbeat = ?, boot = ?,
                     attempts = attempts + 1, cancel = 0, pause = 0, started = ?, finished = NULL, error = ''
-                WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND {fits}
+                WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND {_fits(device)}
                     AND (due IS NULL OR boot != ? OR due <= ?) ORDER BY priority DESC, rowid LIMIT 1)
                 AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND device = ?) RETURNING {_JOB}""",
                 (worker, device, now, boot(), time.time(), boot(), now, device),
@@ -350,6 +361,21 @@ class JobStore:
             ).fetchone()
             return row is not None and not row[0] and not database.execute(_OUTRANKED, (job_id, now)).fetchone()
 
+    def goes_on(self, job_id: str, worker: str) -> bool:
+        """As beat, but only reads: whether the job is still this worker's, and neither cancelled nor paused."""
+        with self._database() as database:
+            asked = "SELECT cancel OR pause FROM jobs WHERE id = ? AND worker = ? AND state = 'running'"
+            row = database.execute(asked, (job_id, worker)).fetchone()
+        return row is not None and not row[0]
+
+    def has_work(self, device: str = "") -> bool:
+        """Whether a worker on this device may have something to do: a job of its kind waits or runs, or one is paused
+        until there is space on the disk, which any worker sees."""
+        with self._database() as database:
+            query = f"""SELECT 1 FROM jobs WHERE state IN ('queued', 'running') AND {_fits(device)}
+                OR state = 'paused' AND needs IS NOT NULL"""
+            return database.execute(query).fetchone() is not None
+
     def mark_planned(self, job_id: str) -> None:
         """From here on the plan belongs to the user: a second attempt at this job must not plan again."""
         with self._database() as database:
@@ -361,13 +387,7 @@ class JobStore:
 
     def halt(self, job_id: str, worker: str) -> None:
         """The job has stopped as asked: cancelled, paused, or to let a more urgent one go first."""
-        job = self.get(job_id)
-        if job is not None and job.cancel:
-            self._end(job_id, worker, "cancelled", "cancelled", "Cancelled")
-        elif job is not None and job.pause:
-            self._end(job_id, worker, "paused", "paused", "Paused", counts=False)
-        else:
-            self.put_back(job_id, worker, "Lets a more urgent rendering go first")
+        self.put_back(job_id, worker, "Lets a more urgent rendering go first")
 
     def put_back(
         self, job_id: str, worker: str, message: str = "Interrupted; goes on when the studio runs again"
@@ -383,14 +403,14 @@ class JobStore:
         """Pause until so many bytes are free; see `recover`."""
         self._end(job_id, worker, "paused", "paused", message, counts=False, needs=needs)
 
-    def try_later(self, job_id: str, worker: str, error: str) -> None:
-        """After a fault: again after a while, longer each time; failed after MAX_ATTEMPTS."""
+    def try_later(self, job_id: str, worker: str, error: str, why: str = "Something went wrong") -> None:
+        """After a fault: again after a while, longer each time; failed after MAX_ATTEMPTS. why: for the user."""
         job = self.get(job_id)
         if job is None or job.attempts >= MAX_ATTEMPTS:
             self.finish(job_id, worker, "failed", "Failed", error)
             return
         wait = backoff(job.attempts)
-        message = f"Something went wrong; trying again in {wait:g} seconds"
+        message = f"{why}; trying again in {wait:g} seconds"
         self._end(job_id, worker, "queued", "failed", message, error, due=time.monotonic() + wait)
 
     def recover(self) -> None:
@@ -411,11 +431,7 @@ class JobStore:
     def _recover(self, job_id: str, worker: str, heartbeat: float) -> None:
         job = self.get(job_id)
         state, message, error = "queued", "The worker stopped; starting again", ""
-        if job.cancel:
-            state, message = "cancelled", "Cancelled"
-        elif job.pause:
-            state, message = "paused", "Paused"
-        elif job.attempts >= MAX_ATTEMPTS:
+        if job.attempts >= MAX_ATTEMPTS and not job.cancel and not job.pause:
             state, message = "failed", "Failed"
             error = f"the worker stopped {MAX_ATTEMPTS} times in this job; worker.log in the projects folder says more"
         self._end(job_id, worker, state, "lost", message, error, heartbeat=heartbeat)
@@ -435,11 +451,19 @@ class JobStore:
         heartbeat: float | None = None,
     ) -> None:
         """A worker's run at a job is over, and with it its runs at shots. heartbeat: only if it has not beaten since.
-        counts: as an attempt."""
+        counts: as an attempt. A job that is to go on does not where the user has asked for its end or a pause, however
+        late: nothing they asked for is lost."""
         now = time.time()
-        over = state in ("done", "failed", "cancelled")
         with self._database() as database:
             database.execute("BEGIN IMMEDIATE")
+            asked = "SELECT cancel, pause FROM jobs WHERE id = ? AND worker = ? AND state = 'running'"
+            cancel, pause = database.execute(asked, (job_id, worker)).fetchone() or (False, False)
+            if cancel and state in ("queued", "paused"):
+                state, message, error, needs, due = "cancelled", "Cancelled", "", None, None
+            elif pause and state in ("queued", "paused"):  # their pause, which does not end by itself
+                state, message, error, needs, due = "paused", "Paused", "", None, None
+            outcome = state if outcome == "interrupted" and state != "queued" else outcome
+            over = state in ("done", "failed", "cancelled")
             ended = database.execute(
                 """UPDATE jobs SET state = ?, message = ?, error = ?, eta = NULL, worker = NULL, cancel = 0, pause = 0,
                 needs = ?, due = ?, boot = ?, finished = CASE WHEN ? THEN ? END,
@@ -528,6 +552,11 @@ class JobStore:
                 yield database
         finally:
             database.close()
+
+
+def _fits(device: str) -> str:
+    """The condition that a job's next step is done on this device; see JobStore.claim."""
+    return f"{_PLANS.format('jobs')} = {int(device == PLANNING)}" if device else "1"
 
 
 def _know_project(database: sqlite3.Connection, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,10 +19,14 @@ from pathlib import Path
 from mv.devices import local_devices
 from mv.errors import NO_SPACE, Cancelled, DiskFull, MusicVideoError
 from mv.jobs.store import PLANNING, Job, JobStore, Progress
-from mv.projects import free_bytes, start_process
+from mv.projects import Taken, free_bytes, give_way, start_process
 
-BEAT = 0.5  # seconds between heartbeats; also how often a cancel is noticed
+BEAT = 0.5  # seconds between heartbeats
+LOOK = 0.1  # seconds between two looks at whether the job is to stop: they only read
 GRACE = 1.0  # seconds a job has to heed a stop; then its process ends: every file is written whole or not at all
+IDLE = 60.0  # seconds without work after which a studio's worker ends: what planning or a model loaded is given back
+KEEP = 1.0  # seconds between two looks at whether a worker is missing
+RESTART = 5.0  # seconds between two starts of a worker: one that cannot live must not take the machine with it
 SPARE = 64 * 2**20  # bytes more than now to be free before a job goes on that met a full disk
 
 Report = Callable[[Progress], None]
@@ -28,13 +34,20 @@ Run = Callable[[Job, Report, Callable[[], bool]], None]
 
 
 def work(
-    store: JobStore, run: Run, stop: threading.Event, abort: Callable[[], None] = lambda: None, device: str = ""
+    store: JobStore,
+    run: Run,
+    stop: threading.Event,
+    abort: Callable[[], None] = lambda: None,
+    device: str = "",
+    idle: float = math.inf,
 ) -> None:
     """Do jobs until `stop` is set; a job in hand is put back then. device: as for JobStore.claim.
 
     abort: called where a job does not heed its cancel within GRACE (it compiles, loads, encodes); ends the process.
+    idle: returns when it has worked, and has had nothing to do for so many seconds.
     """
     worker = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    worked = math.inf  # when the last job ended, on the monotonic clock
     while not stop.is_set():
         try:
             store.recover()
@@ -42,10 +55,13 @@ def work(
         except sqlite3.OperationalError:  # the disk is full or slow
             logging.warning("the job store cannot be written", exc_info=True)
             job = None
-        if job is None:
-            stop.wait(BEAT)
-        else:
+        if job is not None:
             _attend(store, job, worker, run, stop, abort)
+            worked = time.monotonic()
+        elif time.monotonic() - worked > idle and not _has_work(store, device):
+            return
+        else:
+            stop.wait(BEAT)
 
 
 def _attend(store: JobStore, job: Job, worker: str, run: Run, stop: threading.Event, abort: Callable[[], None]) -> None:
@@ -58,10 +74,7 @@ def _attend(store: JobStore, job: Job, worker: str, run: Run, stop: threading.Ev
     except Exception as error:
         end = partial(_say_failure, store, job, worker, error)
     else:
-        planned = job.device == PLANNING and job.kind == "make"
-        end = (
-            partial(store.hand_on, job.id, worker) if planned else partial(store.finish, job.id, worker, "done", "Done")
-        )
+        end = partial(_say_success, store, job, worker)
     _insist(end, stop)
 
 
@@ -77,6 +90,8 @@ def _say_failure(store: JobStore, job: Job, worker: str, error: Exception) -> No
     if full := _disk_full(error):
         needs = full.needs or free_bytes(store.home) + SPARE
         store.hold(job.id, worker, f"Paused: {full} It goes on by itself then.", needs)
+    elif isinstance(error, Taken):  # by a worker that is just going, or by somebody's command
+        store.try_later(job.id, worker, str(error), f"Waiting for {error.holder}")
     elif isinstance(error, MusicVideoError):
         store.finish(job.id, worker, "failed", "Failed", str(error))
     else:
@@ -94,6 +109,15 @@ def _disk_full(error: BaseException | None) -> DiskFull | None:
             return DiskFull(f"the disk is full. Free at least {SPARE // 2**20} MiB.")
         error = error.__cause__ or error.__context__
     return None
+
+
+def _has_work(store: JobStore, device: str) -> bool:
+    """Where it cannot be seen, there may be some."""
+    try:
+        return store.has_work(device)
+    except sqlite3.Error:
+        logging.warning("the job store cannot be read", exc_info=True)
+        return True
 
 
 def _insist(write: Callable[[], None], stop: threading.Event) -> None:
@@ -116,6 +140,7 @@ class _Heart:
         self.store, self.job, self.worker, self.stop, self.abort = store, job, worker, stop, abort
         self.halted = threading.Event()  # cancelled, paused, lost or told to stop
         self.progress = Progress("Starting")
+        self._due = 0.0  # the next beat, on the monotonic clock
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -137,7 +162,7 @@ class _Heart:
                 if not self._over.wait(GRACE):
                     _insist(self.give_up, self.stop)
                     self.abort()
-            self._over.wait(BEAT)
+            self._over.wait(LOOK)
 
     def give_up(self) -> None:
         """Cancelled or paused by the user, outranked, or interrupted with the worker; nothing where the job is another
@@ -149,6 +174,9 @@ class _Heart:
 
     def _goes_on(self) -> bool:
         try:
+            if time.monotonic() < self._due:
+                return self.store.goes_on(self.job.id, self.worker)
+            self._due = time.monotonic() + BEAT
             return self.store.beat(self.job.id, self.worker, self.progress)
         except sqlite3.OperationalError:  # the disk is full or slow: the next beat tells
             logging.warning("no heartbeat written", exc_info=True)
@@ -157,7 +185,7 @@ class _Heart:
 
 class Worker:
     """The studio's worker processes: one that plans, and one a device that renders. They stop when the studio does,
-    however that ends: they read its pipe."""
+    however that ends: they read its pipe. One that has been idle for long ends by itself; see `keep`."""
 
     command = (sys.executable, "-m", "mv.jobs")
 
@@ -166,18 +194,44 @@ class Worker:
         self.home = Path(home)
         self.devices = (*(devices if devices is not None else local_devices()), PLANNING)
         self.processes: dict[str, subprocess.Popen] = {}
-        self._lock = threading.Lock()
+        self._started: dict[str, float] = {}  # device: when, on the monotonic clock
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._keeper: threading.Thread | None = None
 
     def ensure(self) -> None:
-        """Start the processes, or start again those that have died."""
+        """Start the processes, or start again those that have ended."""
+        self._start_missing(lambda device: True)
+
+    def keep(self, store: JobStore) -> None:
+        """From now on start again by itself what has ended, wherever there is work for it: a film goes on though its
+        worker died and nobody looks at the page."""
+        self.ensure()
+        if self._keeper is None:
+            self._keeper = threading.Thread(target=self._keep, args=(store,), name="keeper", daemon=True)
+            self._keeper.start()
+
+    def _keep(self, store: JobStore) -> None:
+        while not self._over.wait(KEEP):
+            try:
+                self._start_missing(partial(_has_work, store))
+            except OSError:  # no process or file handle to be had now
+                logging.warning("no worker could be started", exc_info=True)
+
+    def _start_missing(self, wanted: Callable[[str], bool]) -> None:
         with self._lock:
             for device in self.devices:
                 process = self.processes.get(device)
-                if process is None or process.poll() is not None:
+                late = time.monotonic() - self._started.get(device, -math.inf) > RESTART
+                missing = process is None or process.poll() is not None
+                if missing and late and not self._over.is_set() and wanted(device):
+                    if process is not None:
+                        process.stdin.close()
                     self.processes[device] = self._start(device)
+                    self._started[device] = time.monotonic()
 
     def stop(self) -> None:
-        """Within about a second; a job in hand waits for the next start."""
+        """Within about a second, for good; a job in hand waits for the next start."""
+        self._over.set()
         with self._lock:
             for process in self.processes.values():
                 process.stdin.close()
@@ -188,6 +242,8 @@ class Worker:
                     process.kill()
                     process.wait()
             self.processes.clear()
+        if self._keeper is not None:
+            self._keeper.join()
 
     def _start(self, device: str) -> subprocess.Popen:
         return start_process([*self.command, str(self.home), "--with-studio", "--device", device], self.home)
@@ -214,12 +270,12 @@ def main(arguments: list[str] | None = None) -> None:
         threading.Thread(target=_stop_with_studio, args=(stop,), daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    if hasattr(os, "nice"):
-        os.nice(3 if options.device == PLANNING else 5)  # the page stays quick, and plans are waited for
+    give_way(3 if options.device == PLANNING else 5)  # the page stays quick, and plans are waited for
     if options.device.startswith("cuda:"):  # before torch is loaded
         os.environ["CUDA_VISIBLE_DEVICES"] = options.device.removeprefix("cuda:")
     from mv.ui.project import run_job  # the wiring of this process; the store knows nothing of the page
 
     store = JobStore(options.home)
     os.environ["MV_HOME"] = str(store.home)  # the stages make their work folders there
-    work(store, partial(run_job, store), stop, partial(os._exit, 1), options.device)
+    idle = IDLE if options.with_studio else math.inf
+    work(store, partial(run_job, store), stop, partial(os._exit, 1), options.device, idle)
