@@ -36,7 +36,7 @@ from mv.windows import WindowSpec, blended_velocity, offset_sequence, plan_windo
 from mv.world.render import layout
 from mv.world.vocabulary import describe, understand
 
-RENDER_VERSION = "1"  # part of a take's key: raise it when the same inputs would give other pixels
+RENDER_VERSION = "2"  # part of a take's key: raise it when the same inputs would give other pixels
 DECODE_CHUNK = 6  # latent frames decoded at once: memory does not grow with the shot
 
 

@@ -16,10 +16,18 @@ from mv.schema import AUDIO_FEATURES
 from mv.train import distill as distillation
 from mv.train import preference
 from mv.train import transformer as training
-from mv.train.autoencoder import HEAD_MARK, Polish, ShotPool, edge_energy, edge_strength, reconstruction_loss
+from mv.train.autoencoder import (
+    Polish,
+    ShotPool,
+    edge_energy,
+    edge_strength,
+    join_error,
+    reconstruction_loss,
+    straddle,
+)
 from mv.train.data import ASPECTS, sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule
-from mv.world.render import LAYOUT_CHANNELS
+from mv.world.render import HEAD_MARK, LAYOUT_CHANNELS
 
 
 def test_a_seed_makes_the_same_clip_again():
@@ -61,6 +69,17 @@ def test_edge_strength_forgives_the_place_of_an_edge_but_not_its_softness():
     assert strength.shape == (4, 1, 8, 8)
     off = lambda x: (edge_strength(x) - strength).abs().mean()
     assert off(moved) < 0.1 * off(soft)
+
+
+def test_joins_of_groups_are_judged():
+    frames = torch.rand(2, 8, 3, 16, 16)
+    groups = frames.reshape(2, 2, 12, 16, 16)
+    assert torch.equal(straddle(groups), frames[:, 2:6].flatten(1, 2))
+    assert join_error(groups, groups) == 0
+    alike = groups + 0.3  # a wrong colour that stays does not jump
+    assert join_error(alike, groups) == pytest.approx(0, abs=1e-6)
+    alike[:, 1] -= 0.1
+    assert join_error(alike, groups) == pytest.approx(0.1, abs=1e-5)
 
 
 def test_polish_teaches_the_decoder_and_the_critic_and_leaves_the_encoder():

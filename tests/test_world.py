@@ -4,10 +4,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from mv.camera import camera_path
 from mv.schema import CURVES, CameraMove, MoveKind, ShotSize, with_phases
-from mv.world.render import LAYOUT_CHANNELS, blockout, draw, layout, listen, mouth_place
+from mv.world.render import (
+    EYES_MARK,
+    FIGURE_CHANNELS,
+    HEAD_MARK,
+    LAYOUT_CHANNELS,
+    blockout,
+    draw,
+    figure_layout,
+    layout,
+    listen,
+    mouth_place,
+)
 from mv.world.scenes import place
 from mv.world.vocabulary import ACTIONS, HAIR_STYLES, SCENES, Directions, Look
 
@@ -48,7 +60,7 @@ def test_the_performer_is_there_only_when_asked_for(action):
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_act_moves_with_the_beat_and_looks_like_no_other(action):
-    at = lambda name, beat: layout(Directions(action=name), static(1, "wide"), music(1, beat), 64, 36)[0, :9]
+    at = lambda name, beat: figure_layout(Directions(action=name), static(1, "wide"), music(1, beat), 64, 36)[0, :9]
     assert np.abs(at(action, 0.0) - at(action, 1.0)).mean() > 0.002
     assert min(np.abs(at(action, 0.0) - at(other, 0.0)).mean() for other in ACTIONS if other != action) > 0.002
 
@@ -105,13 +117,15 @@ def test_mouth_place_is_nan_where_no_mouth_is_seen():
 
 
 def test_the_performer_blinks_once_in_four_beats():
-    eyes = [layout(Directions(), static(1), music(1, beat), 64, 36)[0, 6].max() for beat in np.arange(0, 8, 0.25)]
+    eyes = [
+        figure_layout(Directions(), static(1), music(1, beat), 64, 36)[0, 6].max() for beat in np.arange(0, 8, 0.25)
+    ]
     assert [i / 4 for i, level in enumerate(eyes) if level < 0.1] == [2.5, 6.5]
     assert sum(level > 0.9 for level in eyes) >= 24
 
 
 def test_a_pan_to_the_right_moves_things_to_the_left():
-    marks = layout(
+    marks = figure_layout(
         Directions(), camera_path(CameraMove(kind=MoveKind.pan_right), ShotSize.wide, 5, ASPECT), music(5), 64, 36
     )
     columns = [(m[3] * np.arange(64)).sum() / m[3].sum() for m in marks]
@@ -120,15 +134,15 @@ def test_a_pan_to_the_right_moves_things_to_the_left():
 
 def test_a_dolly_in_makes_the_figure_grow():
     path = camera_path(CameraMove(kind=MoveKind.dolly_in), ShotSize.wide, 5, ASPECT)
-    areas = layout(Directions(), path, music(5), 64, 36)[:, 3].sum((1, 2))
+    areas = figure_layout(Directions(), path, music(5), 64, 36)[:, 3].sum((1, 2))
     assert areas[-1] > 1.2 * areas[0]
 
 
 @pytest.mark.parametrize("size", ("medium", "close"))
 @pytest.mark.parametrize("action", ACTIONS)
 def test_layout_marks_lie_in_the_picture(action, size):
-    maps = layout(Directions(action=action), static(size=size), music(mouth=1.0), 64, 36)
-    assert maps.shape == (3, LAYOUT_CHANNELS, 36, 64) and maps.min() >= 0 and maps.max() <= 1
+    maps = figure_layout(Directions(action=action), static(size=size), music(mouth=1.0), 64, 36)
+    assert maps.shape == (3, FIGURE_CHANNELS, 36, 64) and maps.min() >= 0 and maps.max() <= 1
     figure, head, mouth = maps[0, 3:6] > 0.5
     eyes, hands, instrument = maps[0, 6:9] > 0.5
     assert 6 < mouth.sum() < head.sum() < figure.sum()
@@ -140,11 +154,22 @@ def test_layout_marks_lie_in_the_picture(action, size):
 def test_layout_of_an_empty_place_is_its_blockout_and_its_five_tones():
     directions = Directions(scene="desert", time="sunset", palette="cyan", action=None)
     maps = layout(directions, static(), music(), 64, 36)
-    assert not maps[:, :9].any()
+    assert maps.shape == (3, LAYOUT_CHANNELS, 36, 64) and not maps[:, :18].any()
     tones = place("desert", "sunset", "cyan").tones
-    assert tones.shape == (5, 3) and np.allclose(maps[1, 10:, 20, 30], tones.ravel() / 255)
-    assert np.ptp(maps[:, 10:], axis=(0, 2, 3)).max() == 0
-    assert np.array_equal(maps[:, 9], blockout(directions, static(), music(), 64, 36))
+    assert tones.shape == (5, 3) and np.allclose(maps[1, 22:, 20, 30], tones.ravel() / 255)
+    assert np.ptp(maps[:, 22:], axis=(0, 2, 3)).max() == 0
+
+
+def test_layout_keeps_cast_and_blockout_at_twice_its_size():
+    maps = layout(Directions(), static(), music(mouth=1.0), 64, 36)
+    unfold = lambda x: torch.pixel_shuffle(torch.from_numpy(x), 2).numpy()
+    figure = figure_layout(Directions(), static(), music(mouth=1.0), 128, 72)
+    assert np.array_equal(unfold(maps[:, :12]), figure[:, :3])
+    assert np.array_equal(unfold(maps[:, 18:22])[:, 0], blockout(Directions(), static(), music(), 128, 72))
+    marks = figure[:, 3:].reshape(3, 6, 36, 2, 64, 2).mean((3, 5))
+    assert np.allclose(maps[:, 12:18], marks, atol=1e-6)
+    head, eyes = maps[0, HEAD_MARK] > 0.5, maps[0, EYES_MARK] > 0.5
+    assert 0 < eyes.sum() < head.sum() and (eyes <= head).all()
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -158,7 +183,7 @@ def test_the_blockout_is_the_grey_set_without_the_performer(scene):
 
 
 def test_layout_shows_the_cast():
-    cast = lambda **look: layout(Directions(look=Look(**look)), static(1), music(1), 64, 36)[0, :3]
+    cast = lambda **look: figure_layout(Directions(look=Look(**look)), static(1), music(1), 64, 36)[0, :3]
     styles = [cast(hair_style=style, hair_color="red") for style in HAIR_STYLES]
     for i, one in enumerate(styles):
         assert all(np.abs(one - other).mean() > 0.001 for other in styles[:i])
@@ -169,7 +194,7 @@ def test_layout_shows_the_cast():
 def test_layout_and_picture_show_the_same_figure():
     directions = Directions(scene="desert", action="drums")
     audio, path = music(1), static(1)
-    mark = layout(directions, path, audio, 128, 72)[0, 3] > 0.5
+    mark = figure_layout(directions, path, audio, 128, 72)[0, 3] > 0.5
     empty = paint(replace(directions, action=None), path, audio)[0]
     changed = np.abs(paint(directions, path, audio)[0] - empty).sum(-1) > 40
     assert (changed & mark).sum() > 0.85 * max(mark.sum(), 1)

@@ -20,10 +20,10 @@ from mv.world.render import figure_layout
 CROP = 192  # pixels: 12×12 latents
 STILL = 0.3  # share of crops that begin a shot: their first group is one frame four times
 NOISE = 0.05  # added to the latents, so that the decoder forgives the transformer
-HEAD_MARK = 4  # channel of the layout map
+HEAD = 4  # channel of the figure_layout
 FACE_WEIGHT = 4.0  # beside 1 elsewhere: faces are small, and looked at most
-POLISH_NOISE = 0.2  # at most, in the second phase
-MATCH_WEIGHT, CRITIC_WEIGHT, DRAWING_WEIGHT = 1.0, 0.05, 1.0
+POLISH_NOISE = 0.45  # at most, in the second phase: so far off are latents that a transformer drew
+MATCH_WEIGHT, CRITIC_WEIGHT, DRAWING_WEIGHT, JOIN_WEIGHT = 1.0, 0.05, 1.0, 4.0
 PATCH = 8  # pixels: an edge that is drawn so far off still counts as drawn
 LAPLACIAN = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]).view(1, 1, 3, 3)
 
@@ -84,7 +84,9 @@ class Polish(nn.Module):
         sigma = POLISH_NOISE * torch.rand(len(z), 1, 1, 1, 1, device=z.device)
         painted = self.autoencoder.decoder(z + sigma * torch.randn_like(z)).float()
         near, parts = reconstruction_loss(painted, groups, z, weight)
-        fake, true = painted.flatten(0, 1), groups.flatten(0, 1)
+        # The critic also sees the last frames of a group with the first of the next: the picture must not jump there.
+        fake, true = (torch.cat([x.flatten(0, 1), straddle(x)]) for x in (painted, groups))
+        join = join_error(painted, groups)
         still = {name: p.detach() for name, p in self.critic.named_parameters()}
         *seen, score = torch.func.functional_call(self.critic, still, (fake,))
         *wanted, true_score = self.critic(true)
@@ -94,8 +96,25 @@ class Polish(nn.Module):
         drawn, there = edge_strength(fake), edge_strength(true)
         drawing = (drawn - there).abs().mean()
         parts |= {"fooled": score.mean().item(), "match": match.item(), "judge": judge.item()}
-        parts |= {"drawing": drawing.item(), "edge_share": ((drawn**2).mean() / (there**2).mean()).item()}
-        return near + MATCH_WEIGHT * match - CRITIC_WEIGHT * score.mean() + DRAWING_WEIGHT * drawing + judge, parts
+        parts |= {
+            "join": join.item(),
+            "drawing": drawing.item(),
+            "edge_share": ((drawn**2).mean() / (there**2).mean()).item(),
+        }
+        near = near + MATCH_WEIGHT * match + DRAWING_WEIGHT * drawing + JOIN_WEIGHT * join
+        return near - CRITIC_WEIGHT * score.mean() + judge, parts
+
+
+def straddle(groups: torch.Tensor) -> torch.Tensor:
+    """(b, 2, 3·GROUP, h, w) → (b, 3·GROUP, h, w): the second half of the first group and the first of the second."""
+    return groups.flatten(1, 2)[:, 3 * GROUP // 2 : -3 * GROUP // 2]
+
+
+def join_error(painted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """L1 of the change from a group's last frame to the next one's first, at three sizes; (b, 2, 3·GROUP, h, w)."""
+    change = lambda x: x[:, 1, :3] - x[:, 0, -3:]
+    error = change(painted) - change(truth)
+    return sum((F.avg_pool2d(error, scale) if scale > 1 else error).abs().mean() for scale in (1, 2, 4)) / 3
 
 
 def polish_decoder(folder: Path, autoencoder: Path, steps: int, minutes: float, processes: int, batch: int = 6) -> None:
@@ -167,7 +186,7 @@ class ShotPool:
         clip = sample_clip(rng, self.num_frames, aspect)
         width, height = clip.size
         maps = figure_layout(clip.directions, clip.path, clip.audio, width // 8, height // 8)
-        return clip.frames(), 1 + FACE_WEIGHT * maps[:, HEAD_MARK]
+        return clip.frames(), 1 + FACE_WEIGHT * maps[:, HEAD]
 
     def crops(self, rng: np.random.Generator, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Two groups each: (batch, 2, 3·GROUP, CROP, CROP) in -1..1, and weights (batch, 2, 1, CROP, CROP), mean 1."""

@@ -29,17 +29,14 @@ from mv.model.conditions import (
 from mv.model.text import build_text_encoder, build_tokenizer, encode_words
 from mv.model.transformer import MVTransformer3DModel, PlainAttnProcessor
 from mv.schema import AUDIO_FEATURES
-from mv.train.autoencoder import HEAD_MARK
 from mv.train.data import Clip, sample_clip
 from mv.train.loop import MuonAdamW, Run, Schedule, launch
-from mv.world.render import FIGURE_CHANNELS, LAYOUT_CHANNELS, layout
+from mv.world.render import EYES_MARK, HEAD_MARK, LAYOUT_CHANNELS, LAYOUT_SHAPES, layout
 
 CLIP_LATENTS = 10  # latent frames of a stored clip: windows are cut from it
 SHARD = 100  # clips a file
 CHANNELS = "channels.json"  # beside the shards: how much each latent channel counts in the loss
 ASPECT_SHARE = {"16:9": 0.8, "9:16": 0.1, "1:1": 0.1}
-LAYOUT_SHAPES = FIGURE_CHANNELS + 1  # the rest, the place's five tones, is flat over the picture
-EYES_MARK = 6  # channel of the layout map
 FACE_WEIGHT = 2.0
 MASK_TASKS = ["none", "predict", "backward", "between", "single", "hole"]
 MASK_SHARES = [0.5, 0.2, 0.05, 0.1, 0.1, 0.05]

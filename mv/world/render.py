@@ -19,8 +19,12 @@ from mv.world.vocabulary import Directions
 _COLUMN = {name: i for i, name in enumerate(AUDIO_FEATURES)}
 # Cast RGB, marks (figure, head, mouth), parts (eyes, hands, instrument).
 FIGURE_CHANNELS = 9
-# The figure, the set's blockout, the place's five tones RGB.
-LAYOUT_CHANNELS = FIGURE_CHANNELS + 1 + 15
+# The layout map: cast RGB and the set's blockout at twice its width and height, folded into channels; marks and
+# parts between them; then the place's five tones RGB.
+_CAST, _MARKS, _BLOCKOUT = slice(0, 12), slice(12, 18), slice(18, 22)
+HEAD_MARK, EYES_MARK = 13, 15
+LAYOUT_SHAPES = 22  # the rest, the tones, is flat over the picture
+LAYOUT_CHANNELS = LAYOUT_SHAPES + 15
 
 
 def listen(features: np.ndarray) -> Music:
@@ -98,15 +102,24 @@ def _below_horizon(canvas: Canvas) -> np.ndarray | None:
 def layout(directions: Directions, path: CameraPath, audio: np.ndarray, width: int, height: int) -> np.ndarray:
     """What stands where, as a low-resolution map for the model: (f, LAYOUT_CHANNELS, height, width) float32 0..1.
 
-    Known from words, pose, cast and music, before the model draws anything: `figure_layout`, `blockout`, and the
-    place's five tones (RGB each, see Place) over the whole picture.
+    Known from words, pose, cast and music, before the model draws anything: `figure_layout` and `blockout`, where edges
+    count folded from twice the size, and the place's five tones (RGB each, see Place) over the whole picture.
     """
     maps = np.empty((len(path), LAYOUT_CHANNELS, height, width), np.float32)
-    maps[:, :FIGURE_CHANNELS] = figure_layout(directions, path, audio, width, height)
-    maps[:, FIGURE_CHANNELS] = blockout(directions, path, audio, width, height)
+    figure = figure_layout(directions, path, audio, 2 * width, 2 * height)
+    maps[:, _CAST] = _fold(figure[:, :3])
+    maps[:, _MARKS] = _fold(figure[:, 3:]).reshape(len(path), -1, 4, height, width).mean(2)
+    maps[:, _BLOCKOUT] = _fold(blockout(directions, path, audio, 2 * width, 2 * height)[:, None])
     tones = place(directions.scene, directions.time, directions.palette).tones
-    maps[:, FIGURE_CHANNELS + 1 :] = tones.reshape(-1, 1, 1) / 255
+    maps[:, LAYOUT_SHAPES:] = tones.reshape(-1, 1, 1) / 255
     return maps
+
+
+def _fold(maps: np.ndarray) -> np.ndarray:
+    """(f, c, 2h, 2w) → (f, 4c, h, w): the four pixels of a cell become channels."""
+    frames, channels, height, width = maps.shape
+    cells = maps.reshape(frames, channels, height // 2, 2, width // 2, 2)
+    return cells.transpose(0, 1, 3, 5, 2, 4).reshape(frames, 4 * channels, height // 2, width // 2)
 
 
 def blockout(directions: Directions, path: CameraPath, audio: np.ndarray, width: int, height: int) -> np.ndarray:
